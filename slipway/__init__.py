@@ -1,0 +1,1 @@
+"""Slipway: the command that starts a project from this template."""

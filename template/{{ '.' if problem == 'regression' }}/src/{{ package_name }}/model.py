@@ -1,0 +1,3 @@
+"""What the regression model is."""
+
+PROBLEM = "regression"

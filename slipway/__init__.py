@@ -1,1 +1,1 @@
-"""Slipway: the command that starts a project from this template."""
+"""Slipway's own command: it starts a project from this template."""

@@ -1,0 +1,56 @@
+# Slipway's own commands. Only git, make and Python 3.11 or later must be there.
+
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := help
+.PHONY: help new test lint format examples lock
+
+PYTHON ?= python3
+UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
+RUN := .venv/bin/python
+
+# As typed: a dollar sign in a path or an answer is no variable of make's.
+$(foreach name,DEST ARGS DATA TARGET REF FROM,$(eval override $(name) := $$(value $(name))))
+export DEST DATA TARGET REF FROM
+
+help:  ## say what there is
+	@echo "make new DEST=../churn   start a project (see README.md for ARGS, DATA, REF, FROM)"
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 25
+
+new: .venv/command
+	@$(RUN) -m slipway new --from "$$FROM" --ref "$$REF" --adopt "$$DATA" --target "$$TARGET" -- "$$DEST" $(ARGS)
+
+test: .venv/developer  ## run every test; REQUIRE_ALL=1 makes a skip a failure
+	$(RUN) -m pytest $(ARGS)
+
+lint: .venv/developer  ## check format, lint and types
+	$(RUN) -m black --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+
+format: .venv/developer  ## format, and mend what can be mended
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m black .
+
+examples: .venv/developer  ## remake examples/ from the template
+	$(RUN) -m tests.examples
+
+lock: $(UV)  ## lock the newest versions, with hashes
+	$(UV) pip compile $(LOCK) pyproject.toml --output-file requirements.txt
+	$(UV) pip compile $(LOCK) pyproject.toml --group dev --output-file requirements-dev.txt
+
+LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+.venv/command: requirements.txt | $(UV)
+	@$(UV) venv --quiet --allow-existing --python '>=3.11' .venv
+	@$(UV) pip install --quiet --python .venv --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/developer: requirements-dev.txt | $(UV)
+	@$(UV) venv --quiet --allow-existing --python '>=3.11' .venv
+	@$(UV) pip install --quiet --python .venv --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.tools/bin/uv:
+	@echo "Fetching uv into .tools/, once."
+	@$(PYTHON) -m venv .tools
+	@.tools/bin/pip install --quiet uv

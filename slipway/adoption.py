@@ -1,0 +1,59 @@
+"""Starting a project with its owner's table instead of the demo's."""
+
+import os
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from slipway.project import CHECKOUT, Project
+from slipway.refusal import Refusal
+
+# What `make new` sets for itself must not reach the new project's Makefile.
+OURS = frozenset(
+    "ARGS DATA DEST FROM MAKEFLAGS MAKELEVEL MAKEOVERRIDES MFLAGS REF TARGET "
+    "VIRTUAL_ENV".split()
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file that exists, and the column to predict."""
+
+    path: Path
+    target: str
+
+    @classmethod
+    def checked(cls, path: str, target: str) -> Self | None:
+        """Refuse half a request; None where there is none."""
+        if not path and not target:
+            return None
+        if not target:
+            raise Refusal(
+                f"DATA={path} needs the column to predict, as in: TARGET=churned"
+            )
+        if not path:
+            raise Refusal(f"TARGET={target} needs a table, as in: DATA=churn.csv")
+        file = Path(path).expanduser().absolute()
+        if not file.is_file():
+            raise Refusal(f"DATA={path} is not a file. Give a CSV or Parquet file.")
+        return cls(file, target)
+
+
+def adopt(table: Table, project: Project) -> None:
+    """Set the new project up, and let it adopt the table."""
+    environment = {name: text for name, text in os.environ.items() if name not in OURS}
+    uv = Path(shutil.which("uv") or CHECKOUT / ".tools" / "bin" / "uv")
+    environment["PATH"] = f"{uv.parent}{os.pathsep}{environment['PATH']}"
+    command = ["uv", "run", project.slug, "adopt", str(table.path)]
+    command += ["--target", table.target]
+    for step in (["make", "setup"], command):
+        if subprocess.run(step, cwd=project.folder, env=environment).returncode:
+            raise Refusal(
+                f"the project is in {project.folder}, but '{shlex.join(step)}' failed "
+                "there, as it says above. Mend the cause, then run:\n"
+                f"  cd {shlex.quote(str(project.folder))} && make setup && "
+                f"{shlex.join(command)}"
+            )

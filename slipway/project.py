@@ -1,0 +1,190 @@
+"""Making a project: check what was asked, try it dry, then let Copier do it."""
+
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import copier
+import yaml
+from copier.errors import UserMessageError
+from plumbum import ProcessExecutionError
+
+from slipway.refusal import Refusal
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+ANSWERS_FILE = ".copier-answers.yml"
+# What Copier and git read as an address rather than as a folder.
+ADDRESS = re.compile(r"^(?:[a-z][a-z0-9+.-]+://|gh:|gl:|git\+|[^/\s:@]+@[^/\s:]+:)")
+RELEASE = re.compile(r"^v?\d+(?:\.\d+)+(?:(?:a|b|rc|\.?post|\.?dev)\d+)*$")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, checked as far as it can be without the template."""
+
+    dest: Path
+    source: str
+    ref: str
+    arguments: list[str]
+    data: Mapping[str, Any]
+
+    @classmethod
+    def checked(cls, dest: str, source: str, ref: str, arguments: list[str]) -> Self:
+        """Refuse what cannot work, and make every path absolute."""
+        for argument in arguments:
+            if argument.startswith(("-r", "--vcs-ref")):
+                raise Refusal(
+                    f"leave {argument} out and say REF=... (--ref on the command line)."
+                )
+        return cls(
+            dest=_destination(dest),
+            source=_address(source) if source else str(CHECKOUT),
+            ref=ref,
+            arguments=arguments,
+            data=_data(arguments),
+        )
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project that was made, and the template's commit that it records."""
+
+    folder: Path
+    answers: Mapping[str, Any]
+
+    @property
+    def slug(self) -> str:
+        """The name of its command."""
+        return str(self.answers["project_slug"])
+
+    @property
+    def commit(self) -> str:
+        """The template's tag or commit; empty where the template has no git."""
+        return str(self.answers.get("_commit", ""))
+
+
+def make(request: Request) -> Project | None:
+    """Ask and render; None when Copier was told to change nothing."""
+    _rehearse(request)
+    ref = ["--vcs-ref", request.ref] if request.ref else []
+    command = [sys.executable, "-W", "ignore", "-m", "copier", "copy", *ref]
+    command += [*request.arguments, request.source, str(request.dest)]
+    if subprocess.run(command).returncode:
+        raise Refusal("Copier stopped, as it says above; no project was made.")
+    answers = request.dest / ANSWERS_FILE
+    if not answers.is_file():
+        return None
+    return Project(request.dest, yaml.safe_load(answers.read_text("utf-8")))
+
+
+def notes(request: Request, made: Project | None) -> Iterator[str]:
+    """What its owner should know about updating it."""
+    if made is None:
+        return
+    if not made.commit:
+        yield "The template is no git repository here, so the project cannot be updated."
+    elif not RELEASE.match(made.commit):
+        yield (
+            f"REF={request.ref} is no release: the project was made from {made.commit} "
+            "and cannot be updated. Leave REF out to start from the newest release."
+            if request.ref
+            else "The template has no release yet: the project was made from its commit "
+            f"{made.commit}, and cannot be updated until a release exists."
+        )
+    if request.source == str(CHECKOUT):
+        yield (
+            f"The project records {CHECKOUT} as its template: it can be updated from "
+            "that folder only. FROM=URL records an address that others reach too."
+        )
+
+
+def _destination(dest: str) -> Path:
+    if not dest:
+        raise Refusal("say where the project goes, as in: make new DEST=../churn")
+    folder = Path(dest).expanduser().absolute()
+    if folder.resolve().is_relative_to(CHECKOUT):
+        raise Refusal(
+            f"{dest} lies inside the template's own checkout, where a project would "
+            "become a part of it. Choose a folder beside it, as in: DEST=../churn"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise Refusal(f"{dest} is a file. Choose a folder that is new or empty.")
+    # An empty repository, as a host makes one, is a good place to start.
+    if folder.is_dir() and any(entry.name != ".git" for entry in folder.iterdir()):
+        raise Refusal(f"{dest} is not empty. Choose a folder that is new or empty.")
+    return folder
+
+
+def _address(source: str) -> str:
+    if ADDRESS.match(source):
+        return source
+    folder = Path(source).expanduser().resolve()
+    if not folder.exists():
+        raise Refusal(
+            f"FROM={source} is neither a folder that exists nor an address such as "
+            "https://example.com/slipway.git"
+        )
+    return str(folder)
+
+
+def _data(arguments: list[str]) -> dict[str, Any]:
+    """The answers among Copier's arguments; a later one wins, as it does in Copier."""
+    given: dict[str, Any] = {}
+    from_file: dict[str, Any] = {}
+    rest = iter(arguments)
+    for argument in rest:
+        option, joined, value = _split(argument)
+        if option not in {"--data", "--data-file"}:
+            continue
+        value = value if joined else next(rest, "")
+        if option == "--data":
+            name, equals, answer = value.partition("=")
+            if not equals:
+                raise Refusal(f"--data {value} must have the form NAME=VALUE.")
+            given[name] = answer
+        else:
+            if not Path(value).is_file():
+                raise Refusal(f"--data-file {value} does not exist.")
+            from_file |= yaml.safe_load(Path(value).read_text("utf-8")) or {}
+    return from_file | given
+
+
+def _split(argument: str) -> tuple[str, bool, str]:
+    """An option, whether its value is joined to it, and that value."""
+    if argument.startswith("--"):
+        option, equals, value = argument.partition("=")
+        return option, bool(equals), value
+    if argument.startswith("-d"):
+        return "--data", len(argument) > 2, argument[2:]
+    return argument, False, ""
+
+
+def _rehearse(request: Request) -> None:
+    """Render with the given answers and write nothing, so that errors come first."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            worker = copier.run_copy(
+                request.source,
+                request.dest,
+                dict(request.data),
+                vcs_ref=request.ref or None,
+                defaults=True,
+                pretend=True,
+                quiet=True,
+            )
+    except (ValueError, UserMessageError) as error:
+        raise Refusal(f"{error}") from error
+    except ProcessExecutionError as error:
+        raise Refusal(f"git cannot read {request.source}: {error.stderr}") from error
+    questions = worker.template.questions_data
+    if unknown := sorted(set(request.data) - set(questions)):
+        raise Refusal(
+            f"--data {unknown[0]} is no question. The questions are: "
+            f"{', '.join(questions)}."
+        )

@@ -35,7 +35,6 @@ class Machine:
     """What a runner finds outside its clone."""
 
     uv: Path
-    pythons: Sequence[Path] = ()
     uv_cache: Path | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -157,11 +156,10 @@ class _Run:
         subprocess.run(command, cwd=self._folder, env=self._env, check=True)
 
     def _set_up_uv(self, inputs: Mapping[str, str]) -> None:
-        """Put uv on PATH, its cache behind it, and beside it the runner's Pythons."""
+        """Put uv on PATH, and its cache where an earlier run left it."""
         if inputs:
             raise UnsupportedWorkflowError(f"setup-uv with {', '.join(inputs)}")
-        for tool in (self._machine.uv, *self._machine.pythons):
-            (self._folder / "bin" / tool.name).symlink_to(tool)
+        (self._folder / "bin" / "uv").symlink_to(self._machine.uv)
         if self._machine.uv_cache is not None:
             self._env["UV_CACHE_DIR"] = str(self._machine.uv_cache)
 
@@ -184,7 +182,8 @@ class _Run:
                 code = process.wait(max(0.0, self._end - time.monotonic()))
             except subprocess.TimeoutExpired:
                 output.write(b"\nThe job took longer than its timeout-minutes.\n")
-                code = -signal.SIGKILL
+                os.killpg(process.pid, signal.SIGKILL)
+                code = process.wait()
         written = Path(self._env["GITHUB_ENV"]).read_text(encoding="utf-8")
         for line in written.splitlines():
             name, _, value = line.partition("=")

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from .project import ROOT, render
+from tests.rendering import QUESTIONS, ROOT, render
 
-HELPERS = Path(__file__).parent
+ACTIONLINT = ROOT / "tests" / "system" / "workflow_lint.cjs"
 PINS = ROOT / "docs" / "decisions" / "pinned-actions.md"
 OWN = ROOT / ".github" / "workflows"
 
@@ -38,7 +38,7 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...], P
     for number, chosen in enumerate(product(*ANSWERS.values())):
         answers = dict(zip(ANSWERS, chosen, strict=True))
         project = render(folder / str(number), {"preset": "custom", **answers})
-        projects[chosen] = project.folder / ".github" / "workflows"
+        projects[chosen] = project / ".github" / "workflows"
     return projects
 
 
@@ -75,13 +75,8 @@ def test_the_answers_that_change_a_workflow_are_tried(
     read = set()
     for sheet in (ROOT / "template").glob("*/.github/workflows/*"):
         source = re.sub(r"\$\{\{.*?\}\}", "", str(sheet) + sheet.read_text())
-        read |= {name for name in _questions() if re.search(rf"\b{name}\b", source)}
+        read |= {name for name in QUESTIONS if re.search(rf"\b{name}\b", source)}
     assert read == {*ANSWERS, "project_slug"}
-
-
-def _questions() -> set[str]:
-    text = (ROOT / "copier.yml").read_text(encoding="utf-8")
-    return set(re.findall(r"^([a-z]\w*):", text, re.MULTILINE))
 
 
 def test_the_schema_holds(workflows: list[Path]) -> None:
@@ -97,7 +92,7 @@ def test_actionlint_finds_nothing(workflows: list[Path]) -> None:
     if shutil.which("node") is None or not (modules / "actionlint").is_dir():
         pytest.skip(f"no actionlint: {NODE_TOOLS}")
     done = subprocess.run(
-        ["node", str(HELPERS / "workflow_lint.cjs"), *map(str, workflows)],
+        ["node", str(ACTIONLINT), *map(str, workflows)],
         env={**os.environ, "NODE_PATH": str(modules)},
         check=True,
         stdout=subprocess.PIPE,

@@ -1,0 +1,167 @@
+"""Every `run:` step of the emitted workflows, run as GitHub would run it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from tests.rendering import render
+
+from .engine import NETWORK, Engine
+from .stand_ins import base_images, provide
+from .workflow_file import read_jobs
+from .workflow_runner import JobRun, Machine, make_repository, run_job
+
+# The engine of these tests has no default network: a build takes the host's, which
+# leads to the packages, and a container the engine's own.
+DOCKER = f"""#!/bin/sh
+case $1 in
+build) shift; exec /usr/bin/docker build --network host "$@" ;;
+run) shift; exec /usr/bin/docker run --network {NETWORK} "$@" ;;
+esac
+exec /usr/bin/docker "$@"
+"""
+
+
+@pytest.fixture(scope="module")
+def standard(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The standard project, which has every workflow and every step."""
+    return render(tmp_path_factory.mktemp("workflow") / "project", {})
+
+
+@pytest.fixture(scope="module")
+def uv() -> Path:
+    found = os.environ.get("UV") or shutil.which("uv")
+    if found is None:
+        pytest.skip("no uv on PATH: pip install uv")
+    return Path(found)
+
+
+@pytest.fixture(scope="module")
+def machine(uv: Path) -> Machine:
+    """A runner with uv's cache as an earlier run left it."""
+    cache = subprocess.run(
+        [uv, "cache", "dir"], check=True, stdout=subprocess.PIPE, text=True
+    )
+    return Machine(uv=uv, uv_cache=Path(cache.stdout.strip()))
+
+
+@pytest.fixture(scope="module")
+def repository(
+    standard: Path, uv: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    into = tmp_path_factory.mktemp("repository") / "project"
+    return make_repository(standard, into, uv)
+
+
+@pytest.fixture
+def docker(
+    engine: Engine, repository: Path, machine: Machine, tmp_path: Path
+) -> Iterator[Machine]:
+    """The runner with an engine, the base images and a `docker` that leads there."""
+    for base in base_images((repository / "Dockerfile").read_text(encoding="utf-8")):
+        provide(engine, base)
+    tool = tmp_path / "tools" / "docker"
+    tool.parent.mkdir()
+    tool.write_text(DOCKER, encoding="utf-8")
+    tool.chmod(0o755)
+    names = ("DOCKER_HOST", "DOCKER_BUILDKIT", "DOCKER_CONFIG")
+    environment = {name: engine.environment[name] for name in names}
+    yield Machine(uv=machine.uv, environment=environment, tools=[tool.parent])
+    engine.try_docker("rm", "--force", "--volumes", "service")
+    engine.try_docker("image", "rm", "--force", "service")
+
+
+def run(repository: Path, name: str, scratch: Path, machine: Machine) -> JobRun:
+    """Run the job `name`, written file/job, to its end or its first failure."""
+    file, _, job = name.partition("/")
+    jobs = read_jobs(repository / ".github" / "workflows" / file)
+    return run_job(jobs[job], repository, scratch, machine)
+
+
+CI_JOBS = ("ci.yml/lint", "ci.yml/test", "ci.yml/train")
+IMAGE_JOB = "image.yml/image"
+
+
+@pytest.mark.parametrize("name", CI_JOBS)
+def test_a_job_of_ci_passes(
+    repository: Path, machine: Machine, tmp_path: Path, name: str
+) -> None:
+    done = run(repository, name, tmp_path, machine)
+    assert done.failed is None, done.output
+    assert done.ran
+
+
+def test_the_image_is_built_and_answers(
+    repository: Path, docker: Machine, tmp_path: Path
+) -> None:
+    done = run(repository, IMAGE_JOB, tmp_path, docker)
+    assert done.failed is None, done.output
+    assert done.ran
+
+
+def test_no_project_has_a_step_that_the_standard_one_lacks(
+    standard: Path, tmp_path: Path
+) -> None:
+    """So the jobs above ran every script that any answers can bring about."""
+    ran = _scripts(standard)
+    assert ran.keys() == {*CI_JOBS, IMAGE_JOB}
+    answers = product(("dvc", "none"), ("docker", "none"), ("black", "ruff"))
+    for number, (versioning, container, formatter) in enumerate(answers):
+        project = render(
+            tmp_path / str(number),
+            {
+                "preset": "custom",
+                "data_versioning": versioning,
+                "container": container,
+                "formatter": formatter,
+            },
+        )
+        for name, scripts in _scripts(project).items():
+            assert scripts <= ran[name]
+
+
+def _scripts(folder: Path) -> dict[str, set[str]]:
+    return {
+        f"{file.name}/{name}": {step.run for step in job.steps if step.run}
+        for file in (folder / ".github" / "workflows").iterdir()
+        for name, job in read_jobs(file).items()
+    }
+
+
+def test_a_missing_lock_is_named_and_not_made(
+    repository: Path, machine: Machine, tmp_path: Path
+) -> None:
+    clone = _without(repository, tmp_path, "uv.lock")
+    done = run(clone, "ci.yml/lint", tmp_path / "run", machine)
+    assert done.failed is not None
+    assert done.failed.run == "make setup"
+    assert "uv.lock is missing" in done.output
+
+
+def test_data_out_of_reach_are_named(
+    repository: Path, machine: Machine, tmp_path: Path
+) -> None:
+    clone = _without(repository, tmp_path, "data/demo.py")
+    done = run(clone, "ci.yml/train", tmp_path / "run", machine)
+    assert done.failed is not None
+    assert done.failed.run.endswith(" fetch")
+    assert "data/raw.csv is not there" in done.output
+    assert "Traceback" not in done.output
+
+
+def _without(repository: Path, folder: Path, path: str) -> Path:
+    """A clone whose owner has taken `path` out of git."""
+    clone = folder / "clone"
+    identity = ("-c", "user.name=Owner", "-c", "user.email=owner@example.com")
+    for arguments in (
+        ("clone", "--quiet", str(repository), str(clone)),
+        ("-C", str(clone), "rm", "--quiet", path),
+        ("-C", str(clone), *identity, "commit", "--quiet", "--message", "Take it out"),
+    ):
+        subprocess.run(["git", *arguments], check=True)
+    return clone

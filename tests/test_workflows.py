@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tests.rendering import QUESTIONS, ROOT, render
+from tests.system.workflow_file import read_jobs
 
 ACTIONLINT = ROOT / "tests" / "system" / "workflow_lint.cjs"
 PINS = ROOT / "docs" / "decisions" / "pinned-actions.md"
@@ -141,6 +142,14 @@ def test_every_action_is_pinned_as_the_decision_says(workflows: list[Path]) -> N
             checkout = next(s for s in job["steps"] if "checkout" in s.get("uses", ""))
             assert checkout["with"]["persist-credentials"] == "false"
     assert used == pins
+
+
+def test_our_own_workflow_asks_make_for_what_it_has() -> None:
+    for file in OWN.iterdir():
+        for job in read_jobs(file).values():
+            for step in job.steps:
+                command = ["bash", "-c", step.run.replace("make", "make --dry-run")]
+                subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
 def _load(file: Path) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from .workflow_file import UnsupportedWorkflowError, read_jobs
-from .workflow_runner import JobRun, Machine, run_job
+from .workflow_runner import JobRun, Machine, commit_all, run_job
 
 SHA = "0" * 40
 CHECKOUT = f"uses: actions/checkout@{SHA}"
@@ -21,13 +21,8 @@ def repository(tmp_path: Path) -> Path:
     folder = tmp_path / "repository"
     folder.mkdir()
     (folder / "committed").write_text("text\n")
-    identity = ("-c", "user.name=Owner", "-c", "user.email=owner@example.com")
-    for arguments in (
-        ("init", "--quiet"),
-        ("add", "committed"),
-        (*identity, "commit", "--quiet", "--message", "First"),
-    ):
-        subprocess.run(["git", *arguments], cwd=folder, check=True)
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    commit_all(folder)
     (folder / "untracked").touch()
     return folder
 

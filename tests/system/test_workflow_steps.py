@@ -1,20 +1,21 @@
 """Every `run:` step of the emitted workflows, run as GitHub would run it."""
 
-import os
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.rendering import render
 
 from .engine import NETWORK, Engine
 from .stand_ins import base_images, provide
 from .workflow_file import read_jobs
-from .workflow_runner import JobRun, Machine, make_repository, run_job
+from .workflow_runner import JobRun, Machine, commit_all, make_repository, run_job
 
 # The engine of these tests has no default network: a build takes the host's, which
 # leads to the packages, and a container the engine's own.
@@ -35,7 +36,7 @@ def standard(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def uv() -> Path:
-    found = os.environ.get("UV") or shutil.which("uv")
+    found = shutil.which("uv")
     if found is None:
         pytest.skip("no uv on PATH: pip install uv")
     return Path(found)
@@ -136,32 +137,36 @@ def _scripts(folder: Path) -> dict[str, set[str]]:
 def test_a_missing_lock_is_named_and_not_made(
     repository: Path, machine: Machine, tmp_path: Path
 ) -> None:
-    clone = _without(repository, tmp_path, "uv.lock")
+    clone = _clone(repository, tmp_path)
+    (clone / "uv.lock").unlink()
+    commit_all(clone)
     done = run(clone, "ci.yml/lint", tmp_path / "run", machine)
     assert done.failed is not None
     assert done.failed.run == "make setup"
     assert "uv.lock is missing" in done.output
 
 
-def test_data_out_of_reach_are_named(
+def test_data_that_are_not_in_git_are_named(
     repository: Path, machine: Machine, tmp_path: Path
 ) -> None:
-    clone = _without(repository, tmp_path, "data/demo.py")
+    """An owner's table is in no clone unless DVC or a database gives it."""
+    clone = _clone(repository, tmp_path)
+    table = tmp_path / "visits.csv"
+    rows = (f"{n},{'red' if n % 3 else 'blue'},{n % 2}" for n in range(200))
+    table.write_text("\n".join(("weight,colour,came", *rows)), encoding="utf-8")
+    slug = tomllib.loads((clone / "pyproject.toml").read_text())["project"]["name"]
+    adopt = [machine.uv, "run", "--locked", slug, "adopt", table, "--target", "came"]
+    subprocess.run(adopt, cwd=clone, check=True)
+    commit_all(clone)
     done = run(clone, "ci.yml/train", tmp_path / "run", machine)
-    assert done.failed is not None
-    assert done.failed.run.endswith(" fetch")
-    assert "data/raw.csv is not there" in done.output
+    assert done.failed is not None, done.output
+    assert done.failed.run == f"uv run {slug} fetch"
+    params = yaml.safe_load((clone / "params.yaml").read_text(encoding="utf-8"))
+    assert params["data"]["source"] in done.output
     assert "Traceback" not in done.output
 
 
-def _without(repository: Path, folder: Path, path: str) -> Path:
-    """A clone whose owner has taken `path` out of git."""
+def _clone(repository: Path, folder: Path) -> Path:
     clone = folder / "clone"
-    identity = ("-c", "user.name=Owner", "-c", "user.email=owner@example.com")
-    for arguments in (
-        ("clone", "--quiet", str(repository), str(clone)),
-        ("-C", str(clone), "rm", "--quiet", path),
-        ("-C", str(clone), *identity, "commit", "--quiet", "--message", "Take it out"),
-    ):
-        subprocess.run(["git", *arguments], check=True)
+    subprocess.run(["git", "clone", "--quiet", repository, clone], check=True)
     return clone

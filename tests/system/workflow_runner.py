@@ -194,12 +194,20 @@ class _Run:
 def make_repository(project: Path, into: Path, uv: Path) -> Path:
     """A repository with `project` and a new uv.lock, committed as its owner would."""
     shutil.copytree(project, into)
-    identity = ("-c", "user.name=Owner", "-c", "user.email=owner@example.com")
     for command in (
         ("git", "init", "--quiet", "--initial-branch", "main"),
         (str(uv), "lock", "--quiet"),
-        ("git", "add", "--all"),
-        ("git", *identity, "commit", "--quiet", "--message", "A new project"),
     ):
         subprocess.run(command, cwd=into, check=True)
+    commit_all(into)
     return into
+
+
+def commit_all(repository: Path) -> None:
+    """Commit what git does not ignore."""
+    owner = ("-c", "user.name=Owner", "-c", "user.email=owner@example.com")
+    for arguments in (
+        ("add", "--all"),
+        (*owner, "commit", "--quiet", "--message", "Work"),
+    ):
+        subprocess.run(["git", *arguments], cwd=repository, check=True)

@@ -1,0 +1,60 @@
+"""What every test shares: one fixture to make a project, and skips that count."""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from pytest_copier.plugin import CopierFixture
+
+from tests.rendering import ROOT
+
+# Where `make test` puts uv when the machine has none.
+os.environ["PATH"] += f"{os.pathsep}{ROOT / '.tools' / 'bin'}"
+REQUIRE_ALL = os.environ.get("REQUIRE_ALL", "0") not in {"", "0"}
+
+
+class Make(Protocol):
+    """Make a project from answers; what is left out takes its default."""
+
+    def __call__(self, **answers: str) -> Path: ...
+
+
+@pytest.fixture(scope="session")
+def copier_template_paths() -> list[str]:
+    """What pytest-copier commits and tags as the template."""
+    return ["copier.yml", "hooks", "template"]
+
+
+@pytest.fixture
+def make(copier: CopierFixture, tmp_path: Path) -> Make:
+    """A project made by Copier itself, from a git template with a release."""
+
+    def make_project(**answers: str) -> Path:
+        folder = tmp_path / f"project-{len(list(tmp_path.iterdir()))}"
+        return copier.copy(folder, **answers).path
+
+    return make_project
+
+
+def _as_failure(report: Any) -> None:
+    if REQUIRE_ALL and report.outcome == "skipped" and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"REQUIRE_ALL is set, and this was skipped: {report.longrepr}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where every real part must be there, a skip is a failure."""
+    report = yield
+    _as_failure(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, Any, Any]:
+    """The same for a whole file that skips itself."""
+    report = yield
+    _as_failure(report)
+    return report

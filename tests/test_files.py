@@ -1,12 +1,14 @@
 """What is emitted: every file owned, tested, valid and needed, and not too many."""
 
+import itertools
+
 import pytest
 import yaml
 from pathspec import GitIgnoreSpec
 
 from tests.ownership import PACKAGE, ROWS, row
 from tests.parsers import parse
-from tests.rendering import ROOT, Tree, render_tree
+from tests.rendering import CHOICES, ROOT, Tree, render_tree
 from tests.test_names import ENVIRONMENT
 from tests.trees import files, projects
 
@@ -66,9 +68,13 @@ def test_a_project_is_small(problem: str) -> None:
     assert len(render_tree({"preset": "standard", "problem": problem})) <= 70
 
 
-def test_every_answer_changes_a_file_other_than_the_answers() -> None:
-    trees = {tuple(a.items()): dict(t) for a, t in projects()}
-    for tree in trees.values():
+@pytest.mark.parametrize("question", CHOICES)
+def test_no_answer_is_dead(question: str) -> None:
+    """Any two answers to a question differ in a file, whatever else was chosen with them."""
+    trees: dict[str, list[Tree]] = {answer: [] for answer in CHOICES[question]}
+    for answers, tree in projects():
         del tree[".copier-answers.yml"]
-    distinct = {tuple(sorted(tree.items())) for tree in trees.values()}
-    assert len(distinct) == len(trees)
+        trees[answers[question]].append(tree)
+    # The combinations come in the same order under every answer.
+    for one, other in itertools.combinations(trees, 2):
+        assert trees[one] != trees[other], f"{question}: {one} and {other} are the same"

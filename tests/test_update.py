@@ -57,7 +57,9 @@ def test_what_is_yours_is_never_touched(template: Template, tmp_path: Path) -> N
     project.append(edited, "\n# mine\n")
     (project.folder / deleted).unlink()
     project.commit("mine")
-    for file in template.folder.rglob("*"):
+    for file in (template.folder / "template").rglob("*"):
+        if file.is_file() and file.name.removesuffix(".jinja").endswith(".py"):
+            file.write_text(file.read_text("utf-8") + "\n# Slipway's\n", "utf-8")
         if file.is_file() and file.suffix in {".py", ".yaml"}:
             file.write_text(file.read_text("utf-8") + "\n# Slipway's\n", "utf-8")
     template.release("1.1.0")

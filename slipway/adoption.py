@@ -13,8 +13,19 @@ from slipway.refusal import Refusal
 
 # What `make new` sets for itself must not reach the new project's Makefile.
 OURS = frozenset(
-    "ARGS DATA DEST FROM MAKEFLAGS MAKELEVEL MAKEOVERRIDES MFLAGS REF TARGET "
-    "VIRTUAL_ENV".split()
+    [
+        "ARGS",
+        "DATA",
+        "DEST",
+        "FROM",
+        "MAKEFLAGS",
+        "MAKELEVEL",
+        "MAKEOVERRIDES",
+        "MFLAGS",
+        "REF",
+        "TARGET",
+        "VIRTUAL_ENV",
+    ]
 )
 
 
@@ -50,7 +61,9 @@ def adopt(table: Table, project: Project) -> None:
     command = ["uv", "run", project.slug, "adopt", str(table.path)]
     command += ["--target", table.target]
     for step in (["make", "setup"], command):
-        if subprocess.run(step, cwd=project.folder, env=environment).returncode:
+        if subprocess.run(
+            step, check=False, cwd=project.folder, env=environment
+        ).returncode:
             raise Refusal(
                 f"the project is in {project.folder}, but '{shlex.join(step)}' failed "
                 "there, as it says above. Mend the cause, then run:\n"

@@ -12,10 +12,14 @@ app = typer.Typer(
 )
 
 DEST = typer.Argument(help="Where the project goes: a folder that is new or empty.")
-COPIER = typer.Argument(help="Handed to Copier, such as --defaults or --data NAME=VALUE.")
+COPIER = typer.Argument(
+    help="Handed to Copier, such as --defaults or --data NAME=VALUE."
+)
 FROM = typer.Option("--from", help="The template's address, which updates come from.")
 REF = typer.Option("--ref", help="A tag, branch or commit; the newest tag if left out.")
-TABLE = typer.Option("--adopt", help="A table of your own for the project to start with.")
+TABLE = typer.Option(
+    "--adopt", help="A table of your own for the project to start with."
+)
 TARGET = typer.Option("--target", help="The column of that table to predict.")
 
 

@@ -74,7 +74,7 @@ def make(request: Request) -> Project | None:
     ref = ["--vcs-ref", request.ref] if request.ref else []
     command = [sys.executable, "-W", "ignore", "-m", "copier", "copy", *ref]
     command += [*request.arguments, request.source, str(request.dest)]
-    if subprocess.run(command).returncode:
+    if subprocess.run(command, check=False).returncode:
         raise Refusal("Copier stopped, as it says above; no project was made.")
     answers = request.dest / ANSWERS_FILE
     if not answers.is_file():
@@ -122,7 +122,9 @@ def _destination(dest: str) -> Path:
 
 def _address(source: str) -> str:
     if ADDRESS.match(source):
-        return source
+        # Copier takes an address for a repository only where it says so.
+        plain = "://" in source and not source.startswith("git+")
+        return f"git+{source}" if plain and not source.endswith(".git") else source
     folder = Path(source).expanduser().resolve()
     if not folder.exists():
         raise Refusal(

@@ -45,7 +45,9 @@ def _as_failure(report: Any) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport() -> (
+    Generator[None, pytest.TestReport, pytest.TestReport]
+):
     """Where every real part must be there, a skip is a failure."""
     report = yield
     _as_failure(report)

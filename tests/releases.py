@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import copier
@@ -12,7 +13,7 @@ from tests.rendering import ROOT, Tree, tree
 def git(folder: Path, *arguments: str) -> str:
     """Run git; its output."""
     done = subprocess.run(
-        ["git", *arguments], cwd=folder, capture_output=True, text=True
+        ["git", *arguments], check=False, cwd=folder, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -57,11 +58,13 @@ class Follower:
         git(self.folder, "add", "--all")
         git(self.folder, "commit", "--quiet", "--message", message)
 
-    def update(self, trust: bool = False, **answers: str) -> None:
+    def update(
+        self, answers: Mapping[str, str] | None = None, trust: bool = False
+    ) -> None:
         """As `copier update --defaults` does, with --trust only where it is given."""
         copier.run_update(
             self.folder,
-            answers,
+            dict(answers or {}),
             defaults=True,
             overwrite=True,
             quiet=True,

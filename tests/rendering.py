@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import CodeType
+from typing import Any
 from unittest.mock import patch
 
 import copier
@@ -23,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ANSWERS_FILE = ".copier-answers.yml"
 Tree = dict[str, bytes]
 
-QUESTIONS: dict[str, dict[str, object]] = {
+QUESTIONS: dict[str, dict[str, Any]] = {
     name: question
     for name, question in yaml.safe_load((ROOT / "copier.yml").read_text()).items()
     if not name.startswith("_")

@@ -9,7 +9,6 @@ from jinja2_ansible_filters import AnsibleCoreFiltersExtension
 
 from tests.rendering import ROOT, render_tree
 
-
 ENVIRONMENT = jinja2.Environment(
     loader=jinja2.FileSystemLoader(ROOT),
     extensions=[AnsibleCoreFiltersExtension],

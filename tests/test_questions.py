@@ -1,5 +1,8 @@
 """The questionnaire: what is asked, what is recorded, what is refused and how."""
 
+import re
+from pathlib import Path
+
 import copier
 import pytest
 import yaml
@@ -37,18 +40,18 @@ def test_every_question_explains_itself() -> None:
         # An eighty-column terminal shows the whole of it.
         assert max(len(asks) + 3, len(advice)) < 80, name
     for question in QUESTIONS.values():
-        for label in question.get("choices", {}):  # type: ignore[attr-defined]
+        for label in question.get("choices", {}):
             assert len(label) < 76, label
 
 
 def test_only_custom_asks_for_more_than_six_answers() -> None:
     custom = "{{ preset == 'custom' }}"
-    assert ASKED == {
+    assert {
         name
         for name, question in QUESTIONS.items()
         if question.get("ask", True) not in (custom, False)
-    }
-    assert DERIVED == {name for name, q in QUESTIONS.items() if q.get("ask") is False}
+    } == ASKED
+    assert {name for name, q in QUESTIONS.items() if q.get("ask") is False} == DERIVED
 
 
 def test_no_answer_is_forgotten_or_computed_again() -> None:
@@ -74,14 +77,39 @@ def test_an_answer_given_beats_the_preset(preset: str) -> None:
     assert (answers["container"], answers["data_versioning"]) == ("none", "dvc")
 
 
-def test_a_persons_own_settings_fill_the_author(make: Make) -> None:
+def test_a_persons_own_settings_fill_the_author(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names = {"user_name": "Ada", "user_email": "ada@example.com", "github_user": "ada"}
-    assert {name: answers_of(**names)[name] for name in names} == names
+    settings = tmp_path / "settings.yml"
+    settings.write_text(yaml.safe_dump({"defaults": names}))
+    monkeypatch.setenv("COPIER_SETTINGS_PATH", str(settings))
+    answers = yaml.safe_load((make() / ANSWERS_FILE).read_text())
+    assert {name: answers[name] for name in names} == names
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_steps_are_those_that_the_answers_need(
+    make: Make, capfd: pytest.CaptureFixture[str], asked: bool
+) -> None:
+    answers = {"data_versioning": "dvc", "container": "docker", "ci": "github"}
+    make(**{name: answer if asked else "none" for name, answer in answers.items()})
+    message = capfd.readouterr().err.partition("is ready")[2]
+    steps = re.findall(
+        "^  (make demo|make test|git add|[.]venv/bin/dvc|docker build)",
+        message,
+        re.MULTILINE,
+    )
+    optional = [".venv/bin/dvc", "docker build"] if asked else []
+    assert sorted(steps) == sorted(["make demo", "make test", "git add", *optional])
+    assert ("GitHub" in message) == asked
 
 
 @pytest.mark.parametrize("question", CHOICES)
 def test_a_choice_that_is_not_offered_is_refused(question: str) -> None:
-    with pytest.raises(ValueError, match=f"'none of these' is not in .*{CHOICES[question][0]}"):
+    with pytest.raises(
+        ValueError, match=f"'none of these' is not in .*{CHOICES[question][0]}"
+    ):
         render_tree({question: "none of these"})
 
 
@@ -154,6 +182,6 @@ def test_a_package_name_that_is_given_counts_instead() -> None:
     assert answers["project_slug"] == "proof-of-worth"
 
 
-def test_copying_asks_for_no_trust(tmp_path, copier_template) -> None:  # type: ignore[no-untyped-def]
+def test_copying_asks_for_no_trust(tmp_path: Path, copier_template: Path) -> None:
     copier.run_copy(str(copier_template), tmp_path, defaults=True, quiet=True)
     assert (tmp_path / ANSWERS_FILE).is_file()

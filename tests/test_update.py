@@ -76,10 +76,9 @@ def test_a_project_without_edits_becomes_what_a_fresh_one_is(
     project = Follower(template, tmp_path / "project")
     template.replace("template/README.md.jinja", "\n\n", "\n\nA new line.\n\n")
     template.release("1.1.0")
-    project.update(container="none", formatter="ruff")
-    fresh = Follower(
-        template, tmp_path / "fresh", container="none", formatter="ruff"
-    )
+    changed = {"container": "none", "formatter": "ruff"}
+    project.update(changed)
+    fresh = Follower(template, tmp_path / "fresh", **changed)
     assert project.files() == fresh.files()
     project.commit("updated")
     project.update()
@@ -90,8 +89,8 @@ def test_a_project_without_edits_becomes_what_a_fresh_one_is(
 def test_names_are_fixed(template: Template, tmp_path: Path, name: str) -> None:
     project = Follower(template, tmp_path / "project")
     with pytest.raises(ValueError, match="package_name"):
-        project.update(**{name: "other"})
-    project.update(project_name="Tests")
+        project.update({name: "other"})
+    project.update({"project_name": "Tests"})
     assert answers(project)["package_name"] == "churn_model"
     assert answers(project)["project_name"] == "Tests"
 

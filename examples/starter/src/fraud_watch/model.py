@@ -1,0 +1,3 @@
+"""What the classification model is."""
+
+PROBLEM = "classification"

@@ -1,0 +1,124 @@
+"""The emitted commands, run where nothing of the template is near.
+
+A command sees only what it reads. Every combination of answers is therefore one of a few
+as far as the commands of a project can tell, and those few are run. `seen` says which
+files those are, and the files it leaves out are taken away before the tests run, so that
+a test which comes to read one fails here.
+"""
+
+import itertools
+import os
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.checkout import bare_environment
+from tests.ownership import PACKAGE
+from tests.rendering import CHOICES, ROOT, Tree, render, render_tree
+from tests.test_style import NAMES
+from tests.trees import projects
+
+# Read by GitHub, by an image's build, by editors and by people: no test opens them.
+UNSEEN = (
+    ".copier-answers.yml",
+    ".dockerignore",
+    ".editorconfig",
+    ".github/",
+    ".pre-commit-config.yaml",
+    "Dockerfile",
+)
+# Shown to people. The build copies them, and no code looks at what they say.
+SHOWN = ("LICENSE", "README.md", "docs/")
+METADATA = {"authors", "description", "license", "license-files", "urls"}
+FORMATTERS = ("black", "ruff")
+# The answers that make a difference to a run.
+KINDS = list(itertools.product(CHOICES["problem"], CHOICES["data_versioning"]))
+
+
+def seen(tree: Tree) -> str:
+    """All that a run of the tests, of the linter or of the demo can depend on."""
+    kept = {p: c for p, c in tree.items() if not p.startswith((*UNSEEN, *SHOWN))}
+    settings = tomllib.loads(kept.pop("pyproject.toml").decode())
+    for field in METADATA:
+        settings["project"].pop(field, None)
+    # Both formatters pass on every project: tests/test_style.py.
+    settings["tool"] = {
+        k: v for k, v in settings.get("tool", {}).items() if k not in FORMATTERS
+    }
+    settings["dependency-groups"] = {
+        group: [line for line in lines if not str(line).startswith(FORMATTERS)]
+        for group, lines in settings["dependency-groups"].items()
+    }
+    makefile = kept.pop("Makefile").decode().splitlines()
+    commands = [line for line in makefile if not any(f in line for f in FORMATTERS)]
+    return repr((sorted(kept.items()), settings, commands))
+
+
+def test_the_kinds_are_all_there_is_to_run() -> None:
+    kinds = set()
+    for problem, data_versioning in KINDS:
+        answers = {"problem": problem, "data_versioning": data_versioning}
+        kinds.add(seen(render_tree({**answers, "package_name": PACKAGE})))
+    assert {seen(tree) for _, tree in projects()} == kinds
+
+
+def run(folder: Path, *command: str, bare: bool = False) -> str:
+    """Run a command in a project as its owner would; its output."""
+    environment = bare_environment()
+    if not bare:
+        environment["PATH"] += f"{os.pathsep}{ROOT / '.tools' / 'bin'}"
+        environment["PATH"] += f"{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command,
+        check=False,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, f"{' '.join(command)} failed:\n{done.stdout}"
+    return done.stdout
+
+
+def hide(folder: Path) -> None:
+    """Take away what `seen` leaves out."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name.startswith(SHOWN):
+            path.write_text("Hidden.\n")
+        elif path.is_file() and name.startswith(UNSEEN):
+            path.unlink()
+
+
+@pytest.mark.parametrize(("problem", "data_versioning"), KINDS)
+def test_its_tests_pass_without_what_they_cannot_see(
+    problem: str, data_versioning: str, tmp_path: Path
+) -> None:
+    folder = render(
+        tmp_path / "project",
+        {
+            "preset": "custom",
+            "problem": problem,
+            "data_versioning": data_versioning,
+            "formatter": "ruff",
+            "package_name": NAMES[1],
+        },
+    )
+    run(folder, "make", "lint")
+    hide(folder)
+    assert " passed" in run(folder, "make", "test")
+
+
+@pytest.mark.parametrize(("problem", "data_versioning"), KINDS)
+def test_its_demo_runs_on_a_machine_that_has_only_python(
+    problem: str, data_versioning: str, tmp_path: Path
+) -> None:
+    preset = "starter" if data_versioning == "none" else "standard"
+    answers = {"preset": preset, "problem": problem, "package_name": NAMES[0]}
+    folder = render(tmp_path / "project", answers)
+    assert run(folder, "make", "demo", bare=True)
+    run(folder, "make", "lint", bare=True)

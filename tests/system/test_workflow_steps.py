@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def docker(
     tool.chmod(0o755)
     names = ("DOCKER_HOST", "DOCKER_BUILDKIT", "DOCKER_CONFIG")
     environment = {name: engine.environment[name] for name in names}
-    yield Machine(uv=machine.uv, environment=environment, tools=[tool.parent])
+    yield replace(machine, environment=environment, tools=[tool.parent])
     engine.try_docker("rm", "--force", "--volumes", "service")
     engine.try_docker("image", "rm", "--force", "service")
 
@@ -160,10 +161,17 @@ def test_data_that_are_not_in_git_are_named(
     commit_all(clone)
     done = run(clone, "ci.yml/train", tmp_path / "run", machine)
     assert done.failed is not None, done.output
-    assert done.failed.run == f"uv run {slug} fetch"
+    assert done.failed.run == "make train"
     params = yaml.safe_load((clone / "params.yaml").read_text(encoding="utf-8"))
     assert params["data"]["source"] in done.output
     assert "Traceback" not in done.output
+
+
+def test_training_can_be_left_out_of_ci(
+    repository: Path, machine: Machine, tmp_path: Path
+) -> None:
+    off = replace(machine, settings={"TRAIN_IN_CI": "off"})
+    assert run(repository, "ci.yml/train", tmp_path, off).skipped
 
 
 def _clone(repository: Path, folder: Path) -> Path:

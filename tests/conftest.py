@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import pytest
 from pytest_copier.plugin import CopierFixture
 
+from tests.checkout import Checkout, today
 from tests.rendering import ROOT
 
 # Where `make test` puts uv when the machine has none.
@@ -36,6 +37,14 @@ def make(copier: CopierFixture, tmp_path: Path) -> Make:
         return copier.copy(folder, **answers).path
 
     return make_project
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A bare copy of this repository, whose first command fetched what was missing."""
+    checkout = today(tmp_path_factory.mktemp("bare"))
+    assert checkout.new("").returncode != 0
+    return checkout
 
 
 def _as_failure(report: Any) -> None:

@@ -8,20 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.checkout import Checkout, today
+from tests.checkout import Checkout
 from tests.releases import git
 from tests.rendering import ANSWERS_FILE, ROOT
 
 DEFAULTS = "ARGS=--defaults --quiet"
 STARTER = "ARGS=--defaults --quiet --data preset=starter"
-
-
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A copy without a release, whose first command fetches what is missing."""
-    checkout = today(tmp_path_factory.mktemp("bare"))
-    assert checkout.new("").returncode != 0
-    return checkout
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import yaml
 
 from tests.rendering import ANSWERS_FILE, CHOICES, QUESTIONS, Tree, render_tree
 
-
 BASE = {name: answers[0] for name, answers in CHOICES.items()}
 
 
@@ -40,9 +39,7 @@ def test_the_same_answers_one_by_one_make_the_same_project(
 def test_a_preset_decides_nothing_that_was_answered(name: str) -> None:
     for answer in CHOICES[name]:
         trees = [
-            but_for_the_preset(
-                render_tree({**BASE, name: answer, "preset": preset})
-            )
+            but_for_the_preset(render_tree({**BASE, name: answer, "preset": preset}))
             for preset in ("starter", "standard", "custom")
         ]
         assert trees[0] == trees[1] == trees[2]

@@ -13,7 +13,7 @@ TEMPLATE = ROOT / "template"
 CONDITION = re.compile(r"\{\{ '\.' if (.+) \}\}")
 # Windows keeps these characters and names for itself.
 ILLEGAL = re.compile(
-    r'[<>:"|?*\\\x00-\x1f]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.I
+    r'[<>:"|?*\\\x00-\x1f]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.IGNORECASE
 )
 INDEX_HOSTS = (
     "pypi" + ".org",

@@ -42,10 +42,10 @@ def new(
         request = project.Request.checked(dest, source, ref, copier_arguments or [])
         own_table = adoption.Table.checked(table, target)
         made = project.make(request)
-        if own_table and made:
-            adoption.adopt(own_table, made)
         for note in project.notes(request, made):
             typer.echo(f"\n{note}", err=True)
+        if own_table and made:
+            adoption.adopt(own_table, made)
     except Refusal as refusal:
         typer.echo(f"slipway: {refusal}", err=True)
         raise typer.Exit(1) from refusal

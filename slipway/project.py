@@ -5,7 +5,9 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any, Self
 
@@ -169,7 +171,8 @@ def _split(argument: str) -> tuple[str, bool, str]:
 def _rehearse(request: Request) -> None:
     """Render with the given answers and write nothing, so that errors come first."""
     try:
-        with warnings.catch_warnings():
+        # What Copier remarks it will remark again, when it copies.
+        with warnings.catch_warnings(), redirect_stderr(StringIO()):
             warnings.simplefilter("ignore")
             worker = copier.run_copy(
                 request.source,

@@ -22,7 +22,7 @@ def but_for_the_preset(tree: Tree) -> Tree:
 
 @pytest.mark.parametrize(
     ("preset", "problem"),
-    itertools.product(["starter", "standard"], CHOICES["problem"]),
+    list(itertools.product(["starter", "standard"], CHOICES["problem"])),
 )
 def test_the_same_answers_one_by_one_make_the_same_project(
     preset: str, problem: str

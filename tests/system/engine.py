@@ -174,11 +174,12 @@ class Engine:
                 return False
             return True
 
-        self._wait(
-            f"get {self.home}, which another session uses,",
-            _OTHER_SESSION_SECONDS,
-            taken,
-        )
+        what = f"get {self.home}, which another session uses,"
+        try:
+            self._wait(what, _OTHER_SESSION_SECONDS, taken)
+        except EngineError:
+            lock.close()
+            raise
         return lock
 
     def _answers(self) -> bool:

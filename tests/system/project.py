@@ -1,17 +1,17 @@
 """A project rendered from this checkout, set up and trained on this machine."""
 
 import os
-import shutil
 import subprocess
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import copier
-from copier.errors import DirtyLocalWarning
+import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests.rendering import ANSWERS_FILE, render
+
+# The smallest project that has an image.
+ANSWERS = {"project_name": "Harbour Pilot", "preset": "starter", "container": "docker"}
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,12 @@ class Project:
     def store(self) -> Path:
         return self.folder / "store"
 
-    def uv(self, *arguments: str) -> str:
-        """Run uv in the project; its output, or a failure that shows what it said."""
+    @property
+    def dockerfile(self) -> str:
+        return (self.folder / "Dockerfile").read_text()
+
+    def uv(self, *arguments: str) -> None:
+        """Run uv in the project; a failure shows what it said."""
         # The environment that runs these tests is not the project's.
         environment = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
         done = subprocess.run(
@@ -42,31 +46,17 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        if done.returncode:
-            raise AssertionError(f"uv {' '.join(arguments)} failed:\n{done.stdout}")
-        return done.stdout
+        assert done.returncode == 0, f"uv {' '.join(arguments)} failed:\n{done.stdout}"
 
-    def cli(self, *arguments: str) -> str:
-        return self.uv("run", "--locked", self.slug, *arguments)
-
-
-def render(folder: Path, answers: Mapping[str, str]) -> Project:
-    """Copy this checkout's template, uncommitted work included."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DirtyLocalWarning)
-        worker = copier.run_copy(
-            str(ROOT),
-            folder,
-            data={"project_name": "Harbour Pilot", **answers},
-            defaults=True,
-            quiet=True,
-            vcs_ref="HEAD",
-        )
-    return Project(folder, str(worker.answers.combined["project_slug"]))
+    def cli(self, *arguments: str) -> None:
+        """Run a verb of the project's own command line."""
+        self.uv("run", "--locked", self.slug, *arguments)
 
 
-def copy(project: Project, folder: Path) -> Project:
-    """The same project elsewhere, without what it made: environment, data, runs."""
-    made = shutil.ignore_patterns(".venv", "data", "store", "mlruns", "__pycache__")
-    shutil.copytree(project.folder, folder, ignore=made)
-    return Project(folder, project.slug)
+def make(folder: Path, answers: Mapping[str, str]) -> Project:
+    """Render a project and lock it, as `make setup` does for its owner."""
+    render(folder, answers)
+    recorded = yaml.safe_load((folder / ANSWERS_FILE).read_text())
+    project = Project(folder, recorded["project_slug"])
+    project.uv("lock", "--quiet")
+    return project

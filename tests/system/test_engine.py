@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.rendering import ROOT
+
 from . import engine as engine_module
 from .engine import Engine, EngineError, missing_parts
 
@@ -15,7 +17,7 @@ _OWNER = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from system.engine import Engine
+from tests.system.engine import Engine
 engine = Engine(Path(sys.argv[2]))
 engine.start()
 print(engine.pid, flush=True)
@@ -77,17 +79,11 @@ def test_a_stopped_engine_leaves_no_trace(tmp_path: Path) -> None:
 
 def test_an_engine_does_not_outlive_a_killed_session(tmp_path: Path) -> None:
     before = _footprint()
-    tests = Path(__file__).parents[1]
-    owner = subprocess.Popen(
-        [sys.executable, "-c", _OWNER, str(tests), str(tmp_path)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert owner.stdout is not None
-    assert int(owner.stdout.readline()) > 0
-
-    owner.send_signal(signal.SIGKILL)
-    owner.wait()
+    command = [sys.executable, "-c", _OWNER, str(ROOT), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        assert int(owner.stdout.readline()) > 0
+        owner.send_signal(signal.SIGKILL)
 
     end = time.monotonic() + 30
     while _processes(tmp_path) and time.monotonic() < end:

@@ -5,27 +5,47 @@ shared    yours to edit; an update merges
 slipway   an update replaces it, and an edit of yours shows as a conflict
 
 The last column names the test that runs, builds, parses or reads the file: one that the
-project itself has, or one of ours. `*` stands for any name without a slash, `**` for any.
+project itself has, or one of ours. Paths are patterns, as a shell reads them; `*` covers folders too.
 """
 
-import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cache
 
 PACKAGE = "own_name"
 
 TABLE = """
-.copier-answers.yml             slipway  tests/test_questions.py
-.dockerignore                   slipway  tests/system/test_image.py
-.github/workflows/*.yml         slipway  tests/system/test_workflow_runner.py
-Dockerfile                      slipway  tests/system/test_image.py
-LICENSE                         shared   tests/test_licences.py
-Makefile                        shared   tests/test_suites.py
-README.md                       shared   tests/test_free_text.py
-pyproject.toml                  shared   tests/test_suites.py
-src/own_name/__init__.py        slipway  tests/test_model.py
-src/own_name/model.py           yours    tests/test_model.py
-tests/test_model.py             yours    tests/test_suites.py
+.copier-answers.yml              slipway  tests/test_questions.py
+.dockerignore                    slipway  tests/system/test_image.py
+.dvc/.gitignore                  slipway  tests/test_dvc.py
+.dvc/config                      slipway  tests/test_dvc.py
+.editorconfig                    shared   tests/test_files.py
+.env.example                     shared   tests/test_files.py
+.github/workflows/*.yml          slipway  tests/test_workflows.py
+.gitignore                       shared   tests/test_suites.py
+.pre-commit-config.yaml          shared   tests/test_suites.py
+Dockerfile                       slipway  tests/system/test_image.py
+LICENSE                          shared   tests/test_licences.py
+Makefile                         shared   tests/test_suites.py
+README.md                        shared   tests/test_free_text.py
+data/demo.py                     yours    tests/conftest.py
+data/dvc.yaml                    shared   tests/test_dvc.py
+docs/guide.md                    shared   tests/test_files.py
+dvc.yaml                         shared   tests/test_dvc.py
+notebooks/explore.ipynb          yours    tests/test_life.py
+params.yaml                      yours    tests/test_train.py
+pyproject.toml                   shared   tests/test_suites.py
+schema.yaml                      yours    tests/test_schema.py
+src/own_name/__init__.py         slipway  tests/test_life.py
+src/own_name/cli.py              slipway  tests/test_life.py
+src/own_name/data.py             yours    tests/test_train.py
+src/own_name/features.py         yours    tests/test_features.py
+src/own_name/model.py            yours    tests/test_train.py
+src/own_name/kit/*.py            slipway  tests/test_life.py
+tests/conftest.py                slipway  tests/test_suites.py
+tests/load/locustfile.py         slipway  tests/test_life.py
+tests/test_features.py           yours    tests/test_suites.py
+tests/test_[!f]*.py              slipway  tests/test_suites.py
 """
 
 
@@ -39,11 +59,7 @@ class Row:
 
     def covers(self, path: str) -> bool:
         """Whether the line speaks of this file."""
-        stars = {r"\*\*": ".*", r"\*": "[^/]*"}
-        pattern = re.escape(self.path)
-        for star, regex in stars.items():
-            pattern = pattern.replace(star, regex)
-        return re.fullmatch(pattern, path) is not None
+        return fnmatchcase(path, self.path)
 
 
 ROWS = [Row(*line.split(maxsplit=2)) for line in TABLE.strip().splitlines()]

@@ -55,6 +55,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     ".yaml": yaml.safe_load,
     ".yml": yaml.safe_load,
     "Makefile": _make,
+    "config": _ini,
     # Their own tools read these in other tests; a file of lines is all they are here.
     ".dockerignore": _lines,
     ".dvcignore": _lines,

@@ -12,8 +12,9 @@ from tests.trees import Answers, projects
 
 # The shortest and the longest name that a package can have: lines wrap differently.
 NAMES = ("ab", "a_name_of_thirty_characters_ok")
+LENGTH = ["--line-length", "110"]  # where a project has no [tool.black] to say so
 CHECKS = (
-    ["black", "--check", "--quiet", "."],
+    ["black", "--check", "--quiet", *LENGTH, "."],
     ["ruff", "format", "--check", "--quiet", "--no-cache", "."],
     ["ruff", "check", "--quiet", "--no-cache", "."],
 )

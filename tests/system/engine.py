@@ -113,21 +113,18 @@ class Engine:
         self._lock.close()
         self._daemon = None
 
-    def docker(self, *arguments: str, cwd: Path | None = None) -> str:
+    def docker(self, *arguments: str) -> str:
         """Run the client; its output without the last newline, or EngineError."""
-        done = self.try_docker(*arguments, cwd=cwd)
+        done = self.try_docker(*arguments)
         if done.returncode:
             raise EngineError(f"docker {' '.join(arguments)}:\n{done.stderr}")
         return done.stdout.rstrip("\n")
 
-    def try_docker(
-        self, *arguments: str, cwd: Path | None = None
-    ) -> subprocess.CompletedProcess[str]:
+    def try_docker(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the client and leave it to the caller what a failure means."""
         return subprocess.run(
             [_CLIENT, *arguments],
             check=False,
-            cwd=cwd,
             env=self.environment,
             capture_output=True,
             text=True,

@@ -1,0 +1,53 @@
+"""What is particular to regression: settings of learning, the target's numbers, shape of an answer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from .schema import Part, Schema
+
+
+class Learning(Part):
+    logarithm: bool = False
+
+
+class Answer(BaseModel):
+    """What the service says about one record."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    prediction: float
+    model_version: str
+
+
+def encode(schema: Schema, values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Target cells as numbers, and which cells are none."""
+    found = np.array([_number(value) for value in values], dtype=np.float64)
+    return found, ~np.isfinite(found)
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def outcome(schema: Schema, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The one number per row that expectations speak of: the prediction itself."""
+    return raw
+
+
+def table(schema: Schema, decision: Mapping[str, float], raw: NDArray[np.float64]) -> dict[str, Any]:
+    """Answers as columns, for files."""
+    return {"prediction": raw}
+
+
+def answers(
+    schema: Schema, decision: Mapping[str, float], raw: NDArray[np.float64], version: str
+) -> list[dict[str, Any]]:
+    """Answers as the API gives them."""
+    return [{"prediction": value, "model_version": version} for value in raw.tolist()]

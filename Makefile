@@ -31,8 +31,9 @@ format: .venv/developer  ## format, and mend what can be mended
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m black .
 
-examples: .venv/developer  ## remake examples/ from the template
+examples: .venv/developer  ## remake examples/ and docs/questions.md
 	$(RUN) -m tests.examples
+	$(RUN) -m tests.reference
 
 lock: $(UV)  ## lock the newest versions, with hashes
 	$(UV) pip compile $(LOCK) pyproject.toml --output-file requirements.txt

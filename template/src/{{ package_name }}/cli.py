@@ -2,14 +2,12 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +15,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from .kit import UserError
-from .kit.settings import PROJECT, Params, settings
+from .kit.settings import PARAMS, PROJECT, SCHEMA, Params, settings
 
 if TYPE_CHECKING:
     from .kit.gate import Check
@@ -28,23 +27,17 @@ if TYPE_CHECKING:
 # MLflow's own progress lines would drown ours.
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-warnings.filterwarnings("ignore", "(?s).*input example was not provided")
 
-app = typer.Typer(
-    name=PROJECT, no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False
-)
+app = typer.Typer(name=PROJECT, no_args_is_help=True, pretty_exceptions_enable=False)
 console = Console(highlight=False)
-ROOT = Path()
-DEMO = ROOT / "data" / "demo.py"
+DEMO = Path("data", "demo.py")
 
-Version = Annotated[
-    str | None, typer.Argument(help="A version; without one, the newest that passed the gate.")
-]
+Version = Annotated[str | None, typer.Argument(help="Without one, the newest that passed the gate.")]
 
 
 @app.callback()
 def main() -> None:
-    """Train, judge, promote and serve the model. On a first day: **fetch, train, promote, serve**."""
+    """Train, judge, promote and serve the model. On a first day: fetch, train, promote, serve."""
 
 
 @contextmanager
@@ -59,7 +52,7 @@ def step(what: str) -> Iterator[None]:
 @app.command()
 def fetch() -> None:
     """Put the raw table where params.yaml says it is: the demo's is made; your own must lie there."""
-    named = Params.load(ROOT / "params.yaml").data.source
+    named = Params.load(PARAMS).data.source
     source = Path(named)
     if named.lower().startswith("select"):
         console.print("params.yaml names a query: the database is asked when training")
@@ -79,7 +72,7 @@ def check() -> None:
     from .kit import table
     from .kit.schema import Schema
 
-    params, schema = Params.load(ROOT / "params.yaml"), Schema.load(ROOT / "schema.yaml")
+    params, schema = Params.load(PARAMS), Schema.load(SCHEMA)
     frame = table.load(schema, params.data.source, settings().data_url)
     console.print(f"[green]✓[/] {len(frame)} rows fit schema.yaml; data hash {table.data_hash(frame)[:16]}")
 
@@ -93,7 +86,7 @@ def adopt(
     """Make this project yours: infer schema.yaml from your own table and take it in."""
     from .kit import adopt
 
-    decisions = adopt.adopt(ROOT, table, target, encoding)
+    decisions = adopt.adopt(Path(), table, target, encoding)
     adopt.show(decisions, console)
 
 
@@ -102,7 +95,7 @@ def train() -> None:
     """Train, evaluate, register, and hold the model against the gate. The model card says what came of it."""
     from .kit import train
 
-    result = train.train(ROOT, Params.load(ROOT / "params.yaml"), settings(), step)
+    result = train.train(Params.load(PARAMS), settings(), step)
     figures = ", ".join(f"{name} {value:.3g}" for name, value in result.metrics.items())
     console.print(f"Version [bold]{result.version}[/]: {figures}\nModel card: {result.card}")
     _verdict(result.version, result.checks)
@@ -113,9 +106,8 @@ def gate(version: Version = None) -> None:
     """Judge a registered version anew, against today's limits, data and champion."""
     from .kit import train
 
-    judged, checks = train.rejudge(ROOT, Params.load(ROOT / "params.yaml"), settings(), version, step)
-    _verdict(judged, checks)
-    if not all(check.passed for check in checks):
+    judged, checks = train.rejudge(Params.load(PARAMS), settings(), version, step)
+    if not _verdict(judged, checks):
         raise typer.Exit(1)
 
 
@@ -186,13 +178,11 @@ def score(
     if champion is None:
         raise UserError(f"no model is promoted yet: run `{PROJECT} promote`")
     with console.status("Scoring …") as status:
-        done = batch.score_file(
-            store.open(champion),
-            champion.version,
-            source,
-            output,
-            tell=lambda rows: status.update(f"Scoring … {rows} rows"),
-        )
+
+        def tell(rows: int) -> None:
+            status.update(f"Scoring … {rows} rows")
+
+        done = batch.score_file(store.open(champion), champion.version, source, output, tell=tell)
     console.print(f"[green]✓[/] {done} rows scored by version {champion.version} into {output}")
 
 
@@ -203,26 +193,14 @@ def demo() -> None:
     from .kit.store import Store
 
     fetch()
-    result = train.train(ROOT, Params.load(ROOT / "params.yaml"), settings(), step)
-    _verdict(result.version, result.checks)
-    if all(check.passed for check in result.checks):
+    result = train.train(Params.load(PARAMS), settings(), step)
+    if _verdict(result.version, result.checks):
         registry.promote(settings(), result.version)
         console.print(f"[green]✓[/] Promoted version {result.version}")
     elif Store(settings().store).champion() is None:
-        raise UserError(
-            "the first model did not pass the gate, so there is nothing to serve: see the reasons above"
-        )
+        raise UserError("the first model did not pass the gate, so there is nothing to serve: see above")
     with _running() as url:
-        request = urllib.request.Request(
-            f"{url}/predict", json.dumps(_example()).encode(), {"Content-Type": "application/json"}
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=10) as response:
-                answer = json.load(response)
-        except urllib.error.HTTPError as error:
-            raise UserError(
-                f"the service refused schema.yaml's own example: {error.read().decode()}"
-            ) from None
+        answer = _ask(f"{url}/predict", _example())
     console.print("[green]✓[/] Served, asked and stopped. Request and answer:")
     console.print_json(data=_example())
     console.print_json(data=answer)
@@ -233,23 +211,27 @@ def run() -> None:
     try:
         app()
     except UserError as error:
-        Console(stderr=True, highlight=False).print(f"[red]✗[/] {error}", markup=True, soft_wrap=True)
+        complaint = f"[red]✗[/] {escape(str(error))}"
+        Console(stderr=True, highlight=False).print(complaint, soft_wrap=True)
         sys.exit(2)
 
 
-def _verdict(version: str, checks: "list[Check]") -> None:
+def _verdict(version: str, checks: "list[Check]") -> bool:
+    """Show what the gate said; gives whether all of it is good."""
     listing = Table("check", "passed", title=f"The gate on version {version}", title_justify="left")
     for check in checks:
         listing.add_row(str(check), "[green]yes[/]" if check.passed else "[red]no[/]")
     console.print(listing)
-    if not all(check.passed for check in checks):
+    passed = all(check.passed for check in checks)
+    if not passed:
         console.print("It stays registered and cannot be promoted. Limits: params.yaml, gate.")
+    return passed
 
 
 def _example() -> dict[str, object]:
     from .kit.schema import Schema
 
-    return Schema.load(ROOT / "schema.yaml").example()
+    return Schema.load(SCHEMA).example()
 
 
 def _call(host: str, port: int) -> str:
@@ -257,33 +239,33 @@ def _call(host: str, port: int) -> str:
     return f"curl -s http://{host}:{port}/predict -H 'Content-Type: application/json' -d '{body}'"
 
 
+def _ask(url: str, record: dict[str, object]) -> object:
+    request = urllib.request.Request(url, json.dumps(record).encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return json.load(response)
+    except urllib.error.HTTPError as error:
+        raise UserError(f"the service refused schema.yaml's own example: {error.read().decode()}") from None
+
+
 @contextmanager
 def _running() -> Iterator[str]:
-    """A service of our own, ready to answer, until the end of the block."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", __name__, "serve", "--host", "127.0.0.1", "--port", str(port)]
-    with tempfile.TemporaryFile() as said, subprocess.Popen(command, stdout=said, stderr=said) as service:
-        url = f"http://127.0.0.1:{port}"
-        try:
-            with step(f"Starting the service on port {port}"):
-                _wait(f"{url}/readyz", service)
-            yield url
-        finally:
-            service.terminate()
+    """The service on a free port of this machine, until the end of the block."""
+    import uvicorn
 
+    from .kit.serve.app import create_app
 
-def _wait(url: str, service: "subprocess.Popen[bytes]") -> None:
-    """Until the service says that it is ready, or ends, or has had its time."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until and service.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise UserError(f"the service did not become ready: run `{PROJECT} serve` to see why")
+    server = uvicorn.Server(uvicorn.Config(create_app(settings()), port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    with step("Starting the service"):
+        thread.start()
+        while thread.is_alive() and not server.started:
+            time.sleep(0.05)
+    try:
+        yield "http://{}:{}".format(*server.servers[0].sockets[0].getsockname())
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The package of fraud-watch."""
+"""A machine-learning service: your data, features and model here; the machinery in ``kit``."""

@@ -1,3 +1,58 @@
-"""What the classification model is."""
+"""The estimator and what may be tuned about it. This file is yours: any scikit-learn classifier will do."""
 
-PROBLEM = "classification"
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna import Trial
+from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+ESTIMATORS: dict[str, type[BaseEstimator]] = {
+    "linear": LogisticRegression,
+    "boosting": HistGradientBoostingClassifier,
+    "forest": RandomForestClassifier,
+}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "linear": {"max_iter": 1000},
+    "boosting": {"learning_rate": 0.08, "max_iter": 150, "max_leaf_nodes": 15},
+    "forest": {"n_estimators": 200, "min_samples_leaf": 3},
+}
+
+
+def build(
+    name: str, options: Mapping[str, Any], numbers: Sequence[str], categories: Sequence[str], seed: int
+) -> Pipeline:
+    """The pipeline from features to probabilities, unfitted. Its steps are ``prepare`` and ``model``."""
+    estimator = ESTIMATORS[name](**{**DEFAULTS[name], "random_state": seed, **options})
+    # Boosting takes numbers as they are; the others want gaps filled, and "it was missing" as a column.
+    prepared = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
+    encoder = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=25, sparse_output=False)
+    prepare = ColumnTransformer(
+        [
+            ("numbers", "passthrough" if name == "boosting" else prepared, list(numbers)),
+            ("categories", encoder, list(categories)),
+        ],
+        verbose_feature_names_out=False,
+    )
+    return Pipeline([("prepare", prepare), ("model", estimator)])
+
+
+def search_space(trial: Trial, name: str) -> dict[str, Any]:
+    """Options for one trial of the tuning (``tuning.trials`` in params.yaml)."""
+    if name == "linear":
+        return {"C": trial.suggest_float("C", 1e-3, 1e2, log=True)}
+    if name == "forest":
+        return {
+            "min_samples_leaf": trial.suggest_int("min_samples_leaf", 1, 20),
+            "max_features": trial.suggest_float("max_features", 0.2, 1.0),
+        }
+    return {
+        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.3, log=True),
+        "max_leaf_nodes": trial.suggest_int("max_leaf_nodes", 4, 63, log=True),
+        "l2_regularization": trial.suggest_float("l2_regularization", 1e-3, 10.0, log=True),
+    }

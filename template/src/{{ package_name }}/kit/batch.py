@@ -1,6 +1,5 @@
 """Scoring a file: in constant memory, resumed where it stopped, the output replaced in one step."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,17 +13,11 @@ from . import UserError, task
 from .predictor import Model
 from .table import checked, columns_of
 
+Tell = Callable[[int], None]
 CHUNK = 50_000
 
 
-def score_file(
-    model: Model,
-    version: str,
-    source: Path,
-    output: Path,
-    chunk: int = CHUNK,
-    tell: Callable[[int], None] = print,
-) -> int:
+def score_file(model: Model, version: str, source: Path, output: Path, tell: Tell, chunk: int = CHUNK) -> int:
     """Score every row of ``source`` (Parquet) into ``output``; gives the number of rows.
 
     Finished chunks lie in a folder beside the output until all are there. A second call with the same input
@@ -35,7 +28,9 @@ def score_file(
     if not source.exists():
         raise UserError(f"{source} is not there")
     parts = output.with_name(f".{output.name}.parts")
-    _claim(parts, {"input": _fingerprint(source), "version": version, "chunk": str(chunk)})
+    stat = source.stat()
+    input_file = f"{source.resolve()}, {stat.st_size} bytes of {stat.st_mtime_ns}"
+    _claim(parts, {"input": input_file, "version": version, "chunk": str(chunk)})
     done = 0
     for number, rows in enumerate(_chunks(source, chunk)):
         part = parts / f"{number:06d}.parquet"
@@ -72,15 +67,6 @@ def _claim(parts: Path, work: dict[str, str]) -> None:
     if not parts.exists():
         parts.mkdir(parents=True)
         note.write_text(json.dumps(work), encoding="utf-8")
-
-
-def _fingerprint(path: Path) -> str:
-    """Name, size, time and the footer's hash: enough to see another file, cheap on a large one."""
-    stat = path.stat()
-    with path.open("rb") as file:
-        file.seek(max(0, stat.st_size - 65_536))
-        tail = hashlib.sha256(file.read()).hexdigest()
-    return f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns} {tail}"
 
 
 def _join(parts: list[Path], output: Path) -> None:

@@ -1,7 +1,7 @@
 """The model card: one page on what the model is, what it is worth and where it ends, written from the run."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,18 +10,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from . import evaluate
-from .gate import Check, Holdout, slices
-from .learn import score
-from .predictor import Model
-from .schema import Column
+from . import learn
+from .columns import Column
+from .gate import Checks, Exam
 from .settings import PROJECT, Params
 from .table import columns_of, data_hash
 
 if TYPE_CHECKING:
     from .train import Prepared
 
-
+PAGE = Path("reports") / "model_card.md"
 RESAMPLES = 200
 IMPORTANCE_ROWS = 2_000
 
@@ -32,157 +30,123 @@ class Report:
 
     metrics: dict[str, float]
     intervals: dict[str, tuple[float, float]]
-    fold_scores: list[float]
     dummy: dict[str, float]
-    slices: dict[str, tuple[int, float]]
+    fold_scores: list[float]
     importance: dict[str, float]
 
 
-def measure(model: Model, holdout: Holdout, params: Params, fold_scores: list[float]) -> Report:
+def measure(exam: Exam, params: Params, fold_scores: list[float]) -> Report:
     """Everything that the card tells, measured on the hold-out rows."""
-    schema, frame, decision = model.schema, holdout.frame, model.manifest.decision
-    target = frame[schema.target.name].to_numpy()
-    raw = model.raw(columns_of(schema, frame))
-    base = evaluate.dummy(schema, holdout.seen, len(frame))
-    rng = np.random.default_rng(params.seed)
+    rng, size = np.random.default_rng(params.seed), len(exam.truth)
     drawn: list[dict[str, float]] = []
     while len(drawn) < RESAMPLES:
-        rows = rng.integers(0, len(target), len(target))
-        if evaluate.judgeable(schema, target[rows]):
-            drawn.append(evaluate.metrics(schema, decision, target[rows], raw[rows], params.learning))
-    bounds = {name: np.percentile([found[name] for found in drawn], [2.5, 97.5]) for name in drawn[0]}
+        rows = rng.integers(0, size, size)
+        if learn.judgeable(exam.model.schema, exam.truth[rows]):
+            drawn.append(learn.metrics(exam.model, params.learning, exam.truth[rows], exam.raw[rows]))
+    bounds = pd.DataFrame(drawn).quantile([0.025, 0.975])
     return Report(
-        metrics=evaluate.metrics(schema, decision, target, raw, params.learning),
-        intervals={name: (float(low), float(high)) for name, (low, high) in bounds.items()},
+        metrics=learn.metrics(exam.model, params.learning, exam.truth, exam.raw),
+        intervals={name: (low, high) for name, (low, high) in bounds.items()},
+        dummy=learn.metrics(exam.model, params.learning, exam.truth, exam.dummy),
         fold_scores=fold_scores,
-        dummy=evaluate.metrics(schema, decision, target, base, params.learning),
-        slices={
-            name: (int(rows.sum()), score(schema, target[rows], raw[rows]))
-            for name, rows in slices(schema, frame, params.gate.slice_rows)
-        },
-        importance=importance(model, frame, params.seed),
+        importance=importance(exam, params.seed),
     )
 
 
-def importance(model: Model, frame: pd.DataFrame, seed: int) -> dict[str, float]:
+def importance(exam: Exam, seed: int) -> dict[str, float]:
     """By how much the score falls when a raw column is shuffled among the rows."""
-    schema = model.schema
-    rng = np.random.default_rng(seed)
-    some = frame.sample(min(len(frame), IMPORTANCE_ROWS), random_state=seed)
-    target, columns = some[schema.target.name].to_numpy(), columns_of(schema, some)
-    whole = score(schema, target, model.raw(columns))
-    return {
-        name: whole - score(schema, target, model.raw({**columns, name: rng.permutation(values)}))
-        for name, values in columns.items()
-    }
+    model, rng = exam.model, np.random.default_rng(seed)
+    rows = rng.permutation(len(exam.truth))[:IMPORTANCE_ROWS]
+    columns = columns_of(model.schema, exam.frame.iloc[rows])
+    whole = learn.score(model.schema, exam.truth[rows], exam.raw[rows])
+    drops = {}
+    for name, values in columns.items():
+        raw = model.raw({**columns, name: rng.permutation(values)})
+        drops[name] = whole - learn.score(model.schema, exam.truth[rows], raw)
+    return drops
 
 
-def write(
-    root: Path, model: Model, report: Report, checks: list[Check], params: Params, data: "Prepared"
-) -> Path:
-    """Write ``reports/model_card.md``, and the figures alone beside it for programs."""
-    path = root / "reports" / "model_card.md"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(render(model, report, checks, params, data), encoding="utf-8")
-    figures = json.dumps(report.metrics, indent=2)
-    path.with_name("metrics.json").write_text(figures + "\n", encoding="utf-8")
-    return path
-
-
-def render(model: Model, report: Report, checks: list[Check], params: Params, data: "Prepared") -> str:
-    schema, rows = model.schema, data.rows
-    target = schema.target
-    decision = ", ".join(f"{name} {value:.4g}" for name, value in model.manifest.decision.items())
-    folds = ", ".join(f"{score:.3f}" for score in report.fold_scores)
-    figures = [
-        [
-            name,
-            f"{value:.4g}",
-            _span(*report.intervals[name]),
-            f"{report.dummy[name]:.4g}",
-        ]
-        for name, value in report.metrics.items()
-    ]
-    ranked = sorted(report.importance.items(), key=lambda item: -item[1])
-    inputs = [
-        [c.name, c.type, _limits(c), c.meaning + (" (personal)" if c.pii else "")] for c in schema.inputs
-    ]
-    return "\n".join(
-        [
-            f"# Model card: {PROJECT}",
-            "",
-            f"Predicts **{target.name}** ({target.meaning or schema.problem}), a {schema.problem} by "
-            f"`{params.model.name}`. Made {model.manifest.created} in run `{model.manifest.run}`.",
-            "",
-            "## What it is worth",
-            "",
-            f"On {len(rows.test)} rows that it has not seen (split: {params.split.how}); intervals hold 95 "
-            f"of 100 resamples. Score of the {len(report.fold_scores)} folds on the training rows: {folds}.",
-            "",
-            *table(["figure", "value", "interval", "dummy"], figures),
-            "",
-            *(
-                [f"Decides by {decision}, chosen on the training rows for the costs in params.yaml.", ""]
-                if decision
-                else []
-            ),
-            *(slice_section(report) if report.slices else []),
-            "## The gate",
-            "",
-            *[f"- {'passed' if check.passed else '**failed**'}: {check}" for check in checks],
-            "",
-            "## What it looks at",
-            "",
-            "Loss of score when the column is shuffled:",
-            "",
-            *table(["column", "loss"], [[name, f"{drop:.4f}"] for name, drop in ranked]),
-            "",
-            *table(["input", "type", "allowed", "meaning"], inputs),
-            "",
-            "## Where it ends",
-            "",
-            "- It knows rows like those it was trained on; the service refuses values outside this table.",
-            f"- Trained on {len(rows.train)} rows with data hash `{data_hash(data.frame)[:16]}`.",
-            *(
-                [f"- The training rows are older than the test rows: ordered by `{schema.time}`."]
-                if params.split.how == "time"
-                else []
-            ),
-            "- Slices with too few rows to judge are not listed; for those nothing is promised.",
-            "",
-        ]
-    )
-
-
-def picture(drops: Mapping[str, float]) -> Figure:
-    """By how much the score falls when a column is shuffled; the largest on top."""
+def pictures(exam: Exam, report: Report) -> dict[str, Figure]:
+    """The plots of the problem, and the columns that matter most; the largest on top."""
     figure = Figure(figsize=(6.5, 4.5), layout="constrained", dpi=110)
     axes = figure.subplots()
-    ranked = sorted(drops.items(), key=lambda item: item[1])[-15:]
+    ranked = sorted(report.importance.items(), key=lambda item: item[1])[-15:]
     axes.barh([name for name, _ in ranked], [drop for _, drop in ranked], color="#3b6ea5")
     axes.set_title("Importance: loss of score when the column is shuffled")
-    return figure
+    return learn.plots(exam.model, exam.truth, exam.raw) | {"importance": figure}
 
 
-def slice_section(report: Report) -> list[str]:
-    rows = [[name, str(size), f"{score:.4g}"] for name, (size, score) in report.slices.items()]
-    return ["## Slices", "", *table(["slice", "rows", "score"], rows), ""]
+def write(exam: Exam, report: Report, checks: Checks, params: Params, data: "Prepared") -> Path:
+    """Write ``reports/model_card.md``, and the figures alone beside it for programs."""
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(render(exam, report, checks, params, data), encoding="utf-8")
+    figures = json.dumps(report.metrics, indent=2)
+    PAGE.with_name("metrics.json").write_text(figures + "\n", encoding="utf-8")
+    return PAGE
 
 
-def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """A Markdown table."""
+def render(exam: Exam, report: Report, checks: Checks, params: Params, data: "Prepared") -> str:
+    schema, manifest, rows = data.schema, exam.model.manifest, data.rows
+    figures = []
+    for name, value in report.metrics.items():
+        low, high = report.intervals[name]
+        figures.append((name, f"{value:.4g}", f"{low:.4g} to {high:.4g}", f"{report.dummy[name]:.4g}"))
+    slices = exam.slices(params.gate.slice_rows)
+    judged = [(name, rows.sum(), f"{exam.score(rows):.4g}") for name, rows in slices]
+    inputs = [(c.name, c.type, _limits(c), "yes" if c.pii else "", c.meaning) for c in schema.inputs]
+    ranked = sorted(report.importance.items(), key=lambda item: -item[1])
+    folds = ", ".join(f"{score:.3f}" for score in report.fold_scores)
+    verdicts = "\n".join(f"- {'passed' if check.passed else '**failed**'}: {check}" for check in checks)
+    decided = ", ".join(f"{name} {value:.4g}" for name, value in manifest.decision.items())
+    order = f", all older than the test rows by `{schema.time}`" if params.split.how == "time" else ""
+    return f"""\
+# Model card: {PROJECT}
+
+Predicts **{schema.target.name}** ({schema.target.meaning or schema.problem}), a {schema.problem} by
+`{params.model.name}`. Made {manifest.created} in run `{manifest.run}`.
+
+## What it is worth
+
+On {len(rows.test)} rows that it has not seen (split: {params.split.how}). Intervals hold 95 of 100 resamples;
+the dummy says the same to every row. Scores of the folds on the training rows: {folds}.
+
+{_table(("figure", "value", "interval", "dummy"), figures)}
+
+{f"It decides by {decided}, chosen on the training rows for the costs in params.yaml." if decided else ""}
+
+## Slices
+
+Those with {params.gate.slice_rows} rows or more, and enough to judge by:
+
+{_table(("slice", "rows", "score"), judged)}
+
+## The gate
+
+{verdicts}
+
+## What it looks at
+
+By how much the score falls when a column is shuffled:
+
+{_table(("column", "loss"), [(name, f"{drop:.4f}") for name, drop in ranked])}
+
+{_table(("input", "type", "allowed", "personal", "meaning"), inputs)}
+
+## Where it ends
+
+- It knows rows like those that it was trained on; the service refuses values outside this table.
+- Trained on {len(rows.train)} rows with data hash `{data_hash(data.frame)[:16]}`{order}.
+- For slices that are not listed, nothing is promised.
+"""
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
-    return [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
-
-
-def _span(low: float, high: float) -> str:
-    return f"{low:.4g} to {high:.4g}"
+    return "\n".join(f"| {' | '.join(str(c).replace('|', '&#124;') for c in line)} |" for line in lines)
 
 
 def _limits(column: Column) -> str:
-    if column.categories:
-        said = ", ".join(column.categories)
-    else:
-        low, high = ("" if bound is None else f"{bound}" for bound in (column.min, column.max))
-        said = f"{low} to {high}" if low or high else "any"
+    low, high = ("" if bound is None else str(bound) for bound in (column.min, column.max))
+    said = ", ".join(column.categories) or (f"{low} to {high}" if low or high else "any")
     return said + (", or missing" if column.nullable else "")

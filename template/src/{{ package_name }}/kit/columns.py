@@ -1,42 +1,170 @@
-"""The shape of data between schema, features and model: a name for each array."""
+"""Columns: how schema.yaml describes one, and the arrays that features and models see."""
 
-from collections.abc import Container, Mapping
-from typing import Any
+from collections.abc import Container, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import model_validator as after_all
 
+Numbers = NDArray[np.float64]
 Columns = Mapping[str, NDArray[Any]]
 """Numbers, integers and booleans are float64 (missing: NaN), dates datetime64[us] (NaT), categories and
 text object (None). One row in serving, the whole table in training: the same functions see both."""
 
 
-def as_is(columns: Columns, without: Container[str] = ()) -> dict[str, NDArray[Any]]:
-    """Every column as a model can take it: dates opened to calendar parts, the rest unchanged.
+TEXT_LIMIT = 10_000
 
-    Text stays out, for a model can do nothing with it as it is: make a feature of what it says.
+
+class Part(BaseModel):
+    """A piece of schema.yaml: unknown keys are refused, so that a typo cannot pass unseen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Named(Part):
+    """What a column and the target have in common."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    meaning: str = ""
+    alias: str | None = None
+
+    @property
+    def header(self) -> str:
+        """What the column is called in files."""
+        return self.alias or self.name
+
+
+class Column(Named):
+    type: Literal["number", "integer", "boolean", "category", "text", "datetime"]
+    min: float | datetime | None = None
+    max: float | datetime | None = None
+    categories: tuple[str, ...] = ()
+    nullable: bool = False
+    pii: bool = False
+    input: bool = True
+    example: Any = None
+
+    @after_all(mode="after")
+    def _consistent(self) -> Self:
+        if (self.type == "category") != bool(self.categories):
+            raise ValueError("categories: a column of type category lists them, and no other does")
+        if len(set(self.categories)) < len(self.categories):
+            raise ValueError("categories: each may be named once")
+        bounds: list[Any] = [bound for bound in (self.min, self.max) if bound is not None]
+        if bounds and self.type not in ("number", "integer", "datetime"):
+            raise ValueError(f"min and max: a {self.type} has no range")
+        if any(isinstance(bound, datetime) != (self.type == "datetime") for bound in bounds):
+            raise ValueError(f"min and max: each must be a {self.type}")
+        if bounds != sorted(bounds):
+            raise ValueError(f"min: {self.min} is above max, {self.max}")
+        return self
+
+    def array(self, values: Sequence[Any]) -> NDArray[Any]:
+        """Python values as the array that features and models see."""
+        if self.type in ("category", "text"):
+            array = np.empty(len(values), dtype=object)
+            array[:] = values
+            return array
+        if self.type == "datetime":
+            return np.array([None if v is None else _naive(v) for v in values], dtype="datetime64[us]")
+        return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+
+    def field(self) -> Any:
+        """The column as a field of the request model: type, range, enumeration, meaning, example."""
+        kinds: dict[str, Any] = {
+            "number": float,
+            "integer": int,
+            "boolean": bool,
+            "text": Annotated[str, Field(max_length=TEXT_LIMIT)],
+            "datetime": Annotated[datetime, BeforeValidator(_moment)],
+        }
+        kind = kinds.get(self.type) or Literal[self.categories]
+        about: dict[str, Any] = {"alias": self.name, "examples": [self.sample_value()]}
+        if self.meaning:
+            about["description"] = self.meaning
+        if self.type in ("number", "integer"):
+            about |= {"ge": self.min, "le": self.max}
+        return (kind | None, Field(None, **about)) if self.nullable else (kind, Field(**about))
+
+    def sample_value(self) -> Any:
+        """One plausible value, fit for JSON."""
+        if self.example is not None:
+            return self.example.isoformat() if isinstance(self.example, date) else self.example
+        return plain(self, self.draw(np.random.default_rng(0), 1)[0])
+
+    def draw(self, rng: np.random.Generator, rows: int) -> NDArray[Any]:
+        """Random values that the schema allows, the ends of the range among them; no missing ones."""
+        if self.type == "category":
+            return rng.choice(np.array(self.categories, dtype=object), rows)
+        if self.type == "text":
+            words = np.array(["alpha", "bravo", "charlie", "delta", "echo"], dtype=object)
+            return np.array([" ".join(rng.choice(words, 4)) for _ in range(rows)], dtype=object)
+        if self.type == "boolean":
+            return rng.integers(0, 2, rows).astype(np.float64)
+        if self.type == "datetime":
+            first = self.min if isinstance(self.min, datetime) else datetime(2024, 1, 1)
+            last = self.max if isinstance(self.max, datetime) else first + timedelta(days=365)
+            span = self.array([first, last]).astype(np.int64)
+            return rng.integers(span[0], span[1], rows, endpoint=True).astype("datetime64[us]")
+        low, high = self.min, self.max
+        if not isinstance(low, float):
+            low = high - 100.0 if isinstance(high, float) and high <= 0 else 0.0
+        high = high if isinstance(high, float) else low + 100.0
+        inner, ends = rng.uniform(low, high, rows), rng.choice([low, high], rows)
+        values = np.where(rng.random(rows) < 0.04, ends, inner)
+        return np.round(values) if self.type == "integer" else values
+
+
+def as_is(columns: Columns, without: Container[str] = ()) -> dict[str, NDArray[Any]]:
+    """Columns as a model can take them: dates opened to calendar parts, the rest unchanged.
+
+    Name text in ``without``, for a model can do nothing with it as it is: make features of what it says.
     """
     features: dict[str, NDArray[Any]] = {}
     for name, values in columns.items():
-        if name in without:
-            continue
-        if values.dtype.kind == "M":
-            features |= calendar(name, values)
-        else:
-            features[name] = values
+        if name not in without:
+            features |= calendar(name, values) if values.dtype.kind == "M" else {name: values}
     return features
 
 
-def calendar(name: str, moments: NDArray[np.datetime64]) -> dict[str, NDArray[np.float64]]:
-    """Hour, day of the week and month, as numbers; a missing date gives missing numbers."""
+def calendar(name: str, moments: NDArray[np.datetime64]) -> dict[str, Numbers]:
+    """Hour, day of the week and month, as numbers; a missing date gives missing numbers.
+
+    No column has a dot in its name, so these hide none.
+    """
     hours = (moments - moments.astype("datetime64[D]")) / np.timedelta64(1, "h")
     days = moments.astype("datetime64[D]").astype(np.int64)
     months = moments.astype("datetime64[M]").astype(np.int64)
     gap = np.isnat(moments)
     parts = {"hour": hours, "weekday": (days + 3) % 7, "month": months % 12 + 1}
-    return {f"{name}_{part}": np.where(gap, np.nan, values) for part, values in parts.items()}
+    return {f"{name}.{part}": np.where(gap, np.nan, values) for part, values in parts.items()}
 
 
-def length(texts: NDArray[Any]) -> NDArray[np.float64]:
+def length(texts: NDArray[Any]) -> Numbers:
     """Characters in each text; a missing text has none."""
     return np.array([len(text or "") for text in texts], dtype=np.float64)
+
+
+def _moment(value: Any) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("Input should be a date or a time in ISO 8601, as text")
+    return datetime.fromisoformat(value)
+
+
+def _naive(moment: datetime) -> datetime:
+    """Dates are kept in UTC without a zone, as NumPy has none."""
+    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def plain(column: Column, value: Any) -> Any:
+    """A cell as JSON can carry it."""
+    if value is None or (not isinstance(value, str) and np.isnan(value)):
+        return None
+    if column.type == "datetime":
+        return np.datetime_as_string(value, unit="s")
+    if column.type in ("integer", "boolean"):
+        return int(value) if column.type == "integer" else bool(value)
+    return float(value) if column.type == "number" else value

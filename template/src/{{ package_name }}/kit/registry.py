@@ -1,6 +1,7 @@
 """The registry: MLflow, where people look at runs and versions. Serving never reads it."""
 
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,7 +12,7 @@ import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, TensorSpec
+from mlflow.types import ColSpec, TensorSpec
 from mlflow.types import Schema as Specs
 
 from . import UserError, task
@@ -23,14 +24,6 @@ from .table import checked, columns_of
 
 CHALLENGER, CHAMPION = "challenger", "champion"
 GATE, REASONS, AGAINST = "gate", "gate_reasons", "gate_against"
-TYPES = {
-    "number": DataType.double,
-    "integer": DataType.long,
-    "boolean": DataType.boolean,
-    "category": DataType.string,
-    "text": DataType.string,
-    "datetime": DataType.datetime,
-}
 
 
 def connect(settings: Settings) -> mlflow.MlflowClient:
@@ -41,28 +34,29 @@ def connect(settings: Settings) -> mlflow.MlflowClient:
 
 def signature(schema: Schema) -> ModelSignature:
     """What the registered model takes: the schema's input columns."""
-    # A column of whole numbers with gaps is one of floats to pandas.
-    specs: list[ColSpec | TensorSpec] = [
-        ColSpec(
-            DataType.double if c.type in ("integer", "boolean") and c.nullable else TYPES[c.type],
-            c.name,
-            required=not c.nullable,
-        )
-        for c in schema.inputs
-    ]
+    types = {"number": "double", "integer": "long", "boolean": "boolean", "datetime": "datetime"}
+    specs: list[ColSpec | TensorSpec] = []
+    for c in schema.inputs:
+        # A column of whole numbers with gaps is one of floats to pandas.
+        floats = c.nullable and c.type in ("integer", "boolean")
+        kind = "double" if floats else types.get(c.type, "string")
+        specs.append(ColSpec(kind, c.name, required=not c.nullable))
     return ModelSignature(inputs=Specs(specs))
 
 
 def register(folder: Path, schema: Schema) -> str:
     """Log the model's files to the active run and register them; gives the version."""
-    logged = mlflow.pyfunc.log_model(
-        name="model",
-        loader_module=__name__,
-        data_path=str(folder),
-        signature=signature(schema),
-        registered_model_name=PROJECT,
-        pip_requirements=[PROJECT],
-    )
+    with warnings.catch_warnings():
+        # schema.yaml says what the model takes, so there is nothing to guess from an example.
+        warnings.filterwarnings("ignore", "(?s).*input example was not provided")
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            loader_module=__name__,
+            data_path=str(folder),
+            signature=signature(schema),
+            registered_model_name=PROJECT,
+            pip_requirements=[PROJECT],
+        )
     return str(logged.registered_model_version)
 
 
@@ -134,13 +128,11 @@ def promote(settings: Settings, version: str | None) -> str:
     if now is None or now.version != number:
         against = now.version if now else "none"
         if chosen.tags.get(GATE) != "passed":
-            raise UserError(
-                f"version {number} did not pass the gate: {chosen.tags.get(REASONS, 'it was not judged')}"
-            )
+            reasons = chosen.tags.get(REASONS, "it was not judged")
+            raise UserError(f"version {number} did not pass the gate: {reasons}")
         if chosen.tags.get(AGAINST) != against:
-            raise UserError(
-                f"version {number} was judged against another champion: run `{PROJECT} gate {number}` first"
-            )
+            remedy = f"run `{PROJECT} gate {number}` first"
+            raise UserError(f"version {number} was judged against another champion: {remedy}")
         with files_of(number) as folder:
             store.publish(number, folder)
         store.promote(number)

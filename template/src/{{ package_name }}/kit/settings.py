@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from . import UserError
-from .schema import Part, explain
+from .columns import Part
+from .schema import File, explain
 from .task import Learning
 
+SCHEMA, PARAMS = Path("schema.yaml"), Path("params.yaml")
 PROJECT = __name__.split(".")[0].replace("_", "-")
 """The project's name on the command line, in the registry and in the metrics."""
 
@@ -65,7 +66,7 @@ class Gate(Part):
     violations: Annotated[float, Field(ge=0, le=1)] = 0.05
 
 
-class Params(Part):
+class Params(File):
     seed: int = 7
     data: Data
     split: Split
@@ -73,15 +74,3 @@ class Params(Part):
     learning: Learning = Learning()
     tuning: Tuning = Tuning()
     gate: Gate = Gate()
-
-    @classmethod
-    def load(cls, path: Path) -> "Params":
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-            return cls.model_validate(content)
-        except FileNotFoundError:
-            raise UserError(f"{path} is missing: it says how to train") from None
-        except yaml.YAMLError as error:
-            raise UserError(f"{path} is not valid YAML: {error}") from None
-        except ValidationError as error:
-            raise UserError(explain(error, content, str(path))) from None

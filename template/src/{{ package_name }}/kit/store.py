@@ -10,8 +10,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from . import UserError
+from .columns import Part
 from .predictor import BrokenModelError, Model, open_model, sha256
-from .schema import Part
 
 
 class Champion(Part):

@@ -18,7 +18,7 @@ from ..settings import PROJECT, Settings
 from ..store import Champion, Store
 from ..task import Answer
 from .errors import NotReadyError, documented, install
-from .telemetry import Metrics, Watch
+from .telemetry import Metrics, watch
 
 log = logging.getLogger(__name__)
 MOST_RECORDS = 1_000
@@ -48,7 +48,6 @@ class Live:
     def __init__(self, store: Store, metrics: Metrics) -> None:
         self.store, self.metrics = store, metrics
         self.serving: Serving | None = None
-        self.seen: Champion | None = None
         self.trouble = ""
 
     def now(self) -> Serving:
@@ -60,19 +59,21 @@ class Live:
         """Load a new champion. One that is broken is refused, and the model that served goes on."""
         try:
             champion = self.store.champion()
-            if champion is None or (champion == self.seen and not self.trouble):
+            if champion is None:
                 return
-            model = self.store.open(champion)
+            if self.serving is None or self.serving.champion != champion:
+                self._serve(champion, self.store.open(champion))
+            self.trouble = ""
         except (UserError, OSError) as error:
             if str(error) != self.trouble:
                 log.error("the champion cannot be loaded: %s", error)
                 self.metrics.refused.inc()
             self.trouble = str(error)
-            return
-        fresh = Serving(champion, model, TypeAdapter(many(model)))
+
+    def _serve(self, champion: Champion, model: Model) -> None:
+        self.serving = Serving(champion, model, TypeAdapter(many(model)))
         self.metrics.model.clear()
         self.metrics.model.labels(champion.version).set(1)
-        self.serving, self.seen, self.trouble = fresh, champion, ""
         log.info("version %s serves", champion.version)
 
     async def follow(self, seconds: float) -> None:
@@ -100,7 +101,7 @@ def create_app(settings: Settings) -> FastAPI:
         task.cancel()
 
     app = FastAPI(title=PROJECT, lifespan=lifespan)
-    app.add_middleware(Watch, metrics=metrics)
+    watch(app, metrics)
     install(app)
 
     def answer(serving: Serving, records: list[Any]) -> list[dict[str, Any]]:
@@ -138,15 +139,12 @@ def create_app(settings: Settings) -> FastAPI:
     async def model() -> dict[str, Any]:
         """Which model answers, and what it takes."""
         serving = live.now()
-        manifest = serving.model.manifest
+        schema, manifest = serving.model.schema, serving.model.manifest
         return {
-            "version": serving.champion.version,
-            "since": serving.champion.since,
-            "run": manifest.run,
-            "created": manifest.created,
-            "problem": serving.model.schema.problem,
-            "decision": manifest.decision,
-            "inputs": [column.name for column in serving.model.schema.inputs],
+            **serving.champion.model_dump(include={"version", "since"}),
+            **manifest.model_dump(include={"run", "created", "decision"}),
+            "problem": schema.problem,
+            "inputs": [column.name for column in schema.inputs],
         }
 
     @app.get("/metrics", include_in_schema=False)
@@ -156,16 +154,10 @@ def create_app(settings: Settings) -> FastAPI:
     def openapi() -> dict[str, Any]:
         """The contract as of now: the bodies follow the schema of the model that answers."""
         document = get_openapi(title=PROJECT, version="1", routes=app.routes)
-        serving = live.serving
-        for path, adapter in (
-            ("/predict", serving and serving.model.record),
-            ("/predict/batch", serving and serving.batch),
-        ):
-            body = (
-                adapter.json_schema(ref_template="#/components/schemas/{model}")
-                if adapter
-                else {"type": "object"}
-            )
+        anything: TypeAdapter[Any] = TypeAdapter(dict[str, Any])
+        one, many = (live.serving.model.record, live.serving.batch) if live.serving else (anything, anything)
+        for path, adapter in (("/predict", one), ("/predict/batch", many)):
+            body = adapter.json_schema(ref_template="#/components/schemas/{model}")
             document["components"]["schemas"] |= body.pop("$defs", {})
             content = {"application/json": {"schema": body}}
             document["paths"][path]["post"]["requestBody"] = {"required": True, "content": content}

@@ -37,7 +37,7 @@ def problem(status: int, title: str, detail: str, errors: list[FieldError] | Non
 def install(app: FastAPI) -> None:
     @app.exception_handler(ValidationError)
     async def invalid(request: Request, error: ValidationError) -> JSONResponse:
-        errors = [FieldError(field=_path(e["loc"]), detail=e["msg"]) for e in error.errors()]
+        errors = [FieldError(field=".".join(map(str, e["loc"])), detail=e["msg"]) for e in error.errors()]
         named = ", ".join(e.field for e in errors if e.field) or "the body"
         return problem(422, "The request does not fit the schema", f"Wrong: {named}", errors)
 
@@ -58,7 +58,3 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The error responses of a route, for its OpenAPI."""
     content = {PROBLEM_JSON: {"schema": Problem.model_json_schema()}}
     return {status: {"description": "An error", "content": content} for status in statuses}
-
-
-def _path(place: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in place)

@@ -5,8 +5,9 @@ import logging
 import time
 from datetime import UTC, datetime
 
+from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.middleware.base import RequestResponseEndpoint
 
 LATENCIES = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -15,48 +16,30 @@ class Metrics:
     """The counters of one service; a registry of their own keeps two services in one process apart."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "http_requests", "Requests answered", ["path", "status"], registry=self.registry
-        )
+        own = self.registry = CollectorRegistry()
+        self.requests = Counter("http_requests", "Requests answered", ["path", "status"], registry=own)
         self.seconds = Histogram(
-            "http_request_seconds", "Time to answer", ["path"], buckets=LATENCIES, registry=self.registry
+            "http_request_seconds", "Time to answer", ["path"], buckets=LATENCIES, registry=own
         )
-        self.predictions = Counter("predictions", "Records scored", ["version"], registry=self.registry)
-        self.model = Gauge(
-            "model_loaded", "1 for the version that serves", ["version"], registry=self.registry
-        )
-        self.refused = Counter(
-            "model_load_failures", "Champions that could not be loaded", registry=self.registry
-        )
+        self.predictions = Counter("predictions", "Records scored", ["version"], registry=own)
+        self.model = Gauge("model_loaded", "1 for the version that serves", ["version"], registry=own)
+        self.refused = Counter("model_load_failures", "Champions that could not be loaded", registry=own)
 
 
-class Watch:
-    """ASGI middleware: counts and times every request by its route, never by a path that a caller made up."""
+def watch(app: FastAPI, metrics: Metrics) -> None:
+    """Count and time every request by its route, never by a path that a caller made up."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self.app = app
-        self.metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        status = 500
-        began = time.perf_counter()
-
-        async def observe(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+    @app.middleware("http")
+    async def observe(request: Request, answer: RequestResponseEndpoint) -> Response:
+        status, began = 500, time.perf_counter()
         try:
-            await self.app(scope, receive, observe)
+            response = await answer(request)
+            status = response.status_code
+            return response
         finally:
-            route = getattr(scope.get("route"), "path", "other")
-            self.metrics.requests.labels(route, str(status)).inc()
-            self.metrics.seconds.labels(route).observe(time.perf_counter() - began)
+            route = getattr(request.scope.get("route"), "path", "other")
+            metrics.requests.labels(route, str(status)).inc()
+            metrics.seconds.labels(route).observe(time.perf_counter() - began)
 
 
 class JsonLines(logging.Formatter):

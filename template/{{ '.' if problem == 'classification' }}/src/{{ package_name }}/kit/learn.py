@@ -1,98 +1,55 @@
-"""Fitting a classifier on the training rows: imbalance, calibration, cross-validation, threshold."""
+"""Fitting a classifier on the training rows, and telling what it is worth on others."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from sklearn import metrics as measures
 from sklearn.base import BaseEstimator
-from sklearn.calibration import CalibratedClassifierCV
+from sklearn.calibration import CalibratedClassifierCV, CalibrationDisplay
 from sklearn.impute import SimpleImputer
-from sklearn.metrics import average_precision_score, confusion_matrix_at_thresholds, log_loss
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 
-from . import UserError
+from . import UserError, task
+from .columns import Numbers
+from .predictor import Model
 from .schema import Schema
 from .task import Cost, Learning
 
-Folds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
 CALIBRATION_FOLDS = 3
 
 
-@dataclass(frozen=True)
-class Learned:
-    estimator: BaseEstimator
-    decision: dict[str, float]
-    fold_scores: list[float]
-
-
-def score(schema: Schema, target: NDArray[np.float64], raw: NDArray[np.float64]) -> float:
+def score(schema: Schema, target: Numbers, raw: Numbers) -> float:
     """The one figure models are compared by, higher is better.
 
     Two classes: average precision of the positive one. More: the geometric mean of the probability that
     the model gave to the truth.
     """
     if raw.shape[1] == 2:
-        return float(average_precision_score(target == schema.positive, raw[:, schema.positive]))
-    return float(np.exp(-log_loss(target, raw, labels=range(raw.shape[1]))))
+        return float(measures.average_precision_score(target == schema.positive, raw[:, schema.positive]))
+    return float(np.exp(-measures.log_loss(target, raw, labels=range(raw.shape[1]))))
 
 
-def predict(estimator: Any, rows: pd.DataFrame) -> NDArray[np.float64]:
-    raw: NDArray[np.float64] = estimator.predict_proba(rows)
-    return raw
+def check(schema: Schema, learning: Learning, target: Numbers, where: str) -> None:
+    """Whether a classifier can learn from these rows at all."""
+    seen = set(target.astype(int).tolist())
+    if missing := [str(label) for code, label in enumerate(schema.target.classes) if code not in seen]:
+        mend = "more data, another split.how, fewer split.folds, or fewer target.classes"
+        raise UserError(f"no {where} is of class {', '.join(missing)}: {mend}")
 
 
-def learn(
-    schema: Schema,
-    learning: Learning,
-    make: Callable[[], Pipeline],
-    rows: pd.DataFrame,
-    target: NDArray[np.float64],
-    folds: Folds,
-    seed: int,
-) -> Learned:
-    """Cross-validate, choose the threshold on the rows left out, then fit on all of them."""
-    classes = len(schema.target.classes)
-    if missing := sorted(set(range(classes)) - set(target.astype(int).tolist())):
-        names = ", ".join(str(schema.target.classes[code]) for code in missing)
-        raise UserError(
-            f"no training row is of class {names}: more data, another split, or fewer target.classes"
-        )
-
-    def build() -> Any:
-        return assemble(make, learning, seed)
-
-    truths, raws, scores = [], [], []
-    for truth, raw in left_out(build, rows, target, folds, classes):
-        truths.append(truth)
-        raws.append(raw)
-        scores.append(score(schema, truth, raw))
-    decision = {}
-    if classes == 2:
-        positive = schema.positive
-        chance = np.concatenate(raws)[:, positive]
-        decision["threshold"] = cheapest(np.concatenate(truths) == positive, chance, learning.cost)
-    return Learned(served(build().fit(rows, target)), decision, scores)
+def decision(schema: Schema, learning: Learning, truth: Numbers, raw: Numbers) -> dict[str, float]:
+    """How to decide between two classes: the threshold at which mistakes on these rows cost least."""
+    if raw.shape[1] != 2:
+        return {}
+    chance = raw[:, schema.positive]
+    return {"threshold": cheapest(truth == schema.positive, chance, learning.cost)}
 
 
-def left_out(
-    build: Callable[[], Any], rows: pd.DataFrame, target: NDArray[np.float64], folds: Folds, classes: int
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Truth and prediction for each fold's rows, by a model that has not seen them."""
-    for number, (inside, outside) in enumerate(folds, 1):
-        if len(set(target[inside].tolist())) < classes:
-            raise UserError(
-                f"fold {number} lacks a class: fewer split.folds, or another split.how, in params.yaml"
-            )
-        yield target[outside], predict(build().fit(rows.iloc[inside], target[inside]), rows.iloc[outside])
-
-
-def assemble(make: Callable[[], Pipeline], learning: Learning, seed: int) -> Any:
+def assemble(pipeline: Pipeline, learning: Learning, seed: int) -> Any:
     """The pipeline of model.py with what params.yaml asks for around it."""
-    pipeline = make()
     if learning.imbalance == "weights":
         pipeline.set_params(model__class_weight="balanced")
     elif learning.imbalance == "smote":
@@ -118,8 +75,68 @@ def served(estimator: Any) -> BaseEstimator:
     return Pipeline([step for step in estimator.steps if step[0] != "sample"])
 
 
-def cheapest(truth: NDArray[np.bool_], chance: NDArray[np.float64], cost: Cost) -> float:
+def cheapest(truth: NDArray[np.bool_], chance: Numbers, cost: Cost) -> float:
     """The threshold at which the mistakes on these rows cost least."""
-    _, false_positives, false_negatives, _, thresholds = confusion_matrix_at_thresholds(truth, chance)
-    sums = false_positives * cost.false_positive + false_negatives * cost.false_negative
+    _, false_alarms, missed, _, thresholds = measures.confusion_matrix_at_thresholds(truth, chance)
+    sums = false_alarms * cost.false_positive + missed * cost.false_negative
     return float(min(thresholds[np.argmin(sums)], 1.0))
+
+
+FEWEST_PER_CLASS = 5
+"""A slice with fewer rows of a class than this says nothing about the class."""
+
+
+def metrics(model: Model, learning: Learning, truth: Numbers, raw: Numbers) -> dict[str, float]:
+    """All figures; the first one, ``score``, is what models are compared by."""
+    schema, classes = model.schema, range(raw.shape[1])
+    decided = task.decide(schema, model.manifest.decision, raw)
+    found = {"score": score(schema, truth, raw), "log_loss": measures.log_loss(truth, raw, labels=classes)}
+    if len(classes) > 2:
+        found["accuracy"] = measures.accuracy_score(truth, decided)
+        found["balanced_accuracy"] = measures.balanced_accuracy_score(truth, decided)
+        found["macro_f1"] = measures.f1_score(truth, decided, average="macro", zero_division=0)
+    else:
+        chance = raw[:, schema.positive]
+        positive, alarm = truth == schema.positive, decided == schema.positive
+        found["roc_auc"] = measures.roc_auc_score(positive, chance)
+        found["brier"] = measures.brier_score_loss(positive, chance)
+        found["precision"] = measures.precision_score(positive, alarm, zero_division=0)
+        found["recall"] = measures.recall_score(positive, alarm, zero_division=0)
+        cost = np.where(positive, learning.cost.false_negative, learning.cost.false_positive)
+        found["cost_per_row"] = np.mean(cost * (alarm != positive))
+    return {name: float(value) for name, value in found.items()}
+
+
+def dummy(schema: Schema, seen: Numbers, rows: int) -> Numbers:
+    """The prediction to beat: each class as often as it was seen, whatever the row."""
+    shares = np.bincount(seen.astype(int), minlength=len(schema.target.classes)) / len(seen)
+    return np.tile(shares, (rows, 1))
+
+
+def judgeable(schema: Schema, target: Numbers) -> bool:
+    """Whether every class is there often enough to speak of it."""
+    counts = np.bincount(target.astype(int), minlength=len(schema.target.classes))
+    return bool(counts.min() >= FEWEST_PER_CLASS)
+
+
+def plots(model: Model, truth: Numbers, raw: Numbers) -> dict[str, Figure]:
+    """Curves per class (one where there are two classes), and the confusion matrix."""
+    schema, names = model.schema, np.array([str(label) for label in model.schema.target.classes])
+    curves = Figure(figsize=(17.0, 4.5), layout="constrained", dpi=110)
+    roc, recall, calibration = curves.subplots(1, 3)
+    for code in [schema.positive] if len(names) == 2 else range(len(names)):
+        of, chance, name = truth == code, raw[:, code], names[code]
+        measures.RocCurveDisplay.from_predictions(of, chance, name=name, ax=roc)
+        measures.PrecisionRecallDisplay.from_predictions(of, chance, name=name, ax=recall)
+        CalibrationDisplay.from_predictions(of, chance, strategy="quantile", name=name, ax=calibration)
+    roc.set_title("ROC")
+    recall.set_title("Precision and recall")
+    calibration.set_title("Calibration: predicted against observed")
+    confusion = Figure(figsize=(6.0, 4.5), layout="constrained", dpi=110)
+    square = confusion.subplots()
+    said = names[task.decide(schema, model.manifest.decision, raw)]
+    measures.ConfusionMatrixDisplay.from_predictions(
+        names[truth.astype(int)], said, labels=names, cmap="Blues", colorbar=False, ax=square
+    )
+    square.set_title("Confusion on the test rows")
+    return {"curves": curves, "confusion": confusion}

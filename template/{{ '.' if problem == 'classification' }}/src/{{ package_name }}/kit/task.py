@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from .schema import Part, Schema
+from .columns import Numbers, Part
+from .schema import Schema
 
 
 class Cost(Part):
@@ -33,7 +34,7 @@ class Answer(BaseModel):
     model_version: str
 
 
-def encode(schema: Schema, values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def encode(schema: Schema, values: NDArray[Any]) -> tuple[Numbers, NDArray[np.bool_]]:
     """Target cells as class codes, and which cells are no class."""
     codes = {str(label): code for code, label in enumerate(schema.target.classes)}
     found = np.array([codes.get(_label(value), -1) for value in values], dtype=np.float64)
@@ -48,7 +49,7 @@ def _label(value: Any) -> str:
     return text[:-2] if text.endswith(".0") and text[:-2].lstrip("-").isdigit() else text
 
 
-def decide(schema: Schema, decision: Mapping[str, float], raw: NDArray[np.float64]) -> NDArray[np.int64]:
+def decide(schema: Schema, decision: Mapping[str, float], raw: Numbers) -> NDArray[np.int64]:
     """Class codes from probabilities: by the threshold where there are two classes, else the likeliest."""
     if "threshold" not in decision:
         likeliest: NDArray[np.int64] = raw.argmax(axis=1)
@@ -58,12 +59,12 @@ def decide(schema: Schema, decision: Mapping[str, float], raw: NDArray[np.float6
     return np.where(alarm, positive, 1 - positive)
 
 
-def outcome(schema: Schema, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+def outcome(schema: Schema, raw: Numbers) -> Numbers:
     """The one number per row that expectations speak of: the probability of the positive class."""
     return raw[:, schema.positive]
 
 
-def table(schema: Schema, decision: Mapping[str, float], raw: NDArray[np.float64]) -> dict[str, Any]:
+def table(schema: Schema, decision: Mapping[str, float], raw: Numbers) -> dict[str, Any]:
     """Answers as columns, for files."""
     labels = np.array(schema.target.classes, dtype=object)[decide(schema, decision, raw)]
     chances = {f"probability_{name}": raw[:, code] for code, name in enumerate(schema.target.classes)}
@@ -71,16 +72,12 @@ def table(schema: Schema, decision: Mapping[str, float], raw: NDArray[np.float64
 
 
 def answers(
-    schema: Schema, decision: Mapping[str, float], raw: NDArray[np.float64], version: str
+    schema: Schema, decision: Mapping[str, float], raw: Numbers, version: str
 ) -> list[dict[str, Any]]:
     """Answers as the API gives them."""
-    classes = schema.target.classes
-    names = [str(label) for label in classes]
-    return [
-        {
-            "prediction": classes[code],
-            "probabilities": dict(zip(names, row, strict=True)),
-            "model_version": version,
-        }
-        for code, row in zip(decide(schema, decision, raw).tolist(), raw.tolist(), strict=True)
-    ]
+    classes, decided = schema.target.classes, decide(schema, decision, raw)
+    given = []
+    for code, row in zip(decided.tolist(), raw.tolist(), strict=True):
+        chances = {str(label): chance for label, chance in zip(classes, row, strict=True)}
+        given.append({"prediction": classes[code], "probabilities": chances, "model_version": version})
+    return given

@@ -1,61 +1,82 @@
-"""Fitting a regressor on the training rows: cross-validation, and the target's logarithm if asked for."""
+"""Fitting a regressor on the training rows, and telling what it is worth on others."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
+from matplotlib.figure import Figure
+from sklearn import metrics as measures
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.metrics import r2_score
 from sklearn.pipeline import Pipeline
 
 from . import UserError
+from .columns import Numbers
+from .predictor import Model
 from .schema import Schema
 from .task import Learning
 
-Folds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
 
-
-@dataclass(frozen=True)
-class Learned:
-    estimator: BaseEstimator
-    decision: dict[str, float]
-    fold_scores: list[float]
-
-
-def score(schema: Schema, target: NDArray[np.float64], raw: NDArray[np.float64]) -> float:
+def score(schema: Schema, target: Numbers, raw: Numbers) -> float:
     """The one figure models are compared by, higher is better: the share of the variance explained (R²)."""
-    return float(r2_score(target, raw))
+    return float(measures.r2_score(target, raw))
 
 
-def predict(estimator: Any, rows: pd.DataFrame) -> NDArray[np.float64]:
-    return np.asarray(estimator.predict(rows), dtype=np.float64)
-
-
-def learn(
-    schema: Schema,
-    learning: Learning,
-    make: Callable[[], Pipeline],
-    rows: pd.DataFrame,
-    target: NDArray[np.float64],
-    folds: Folds,
-    seed: int,
-) -> Learned:
-    """Cross-validate, then fit on all training rows."""
+def check(schema: Schema, learning: Learning, target: Numbers, where: str) -> None:
+    """Whether a regressor can learn from these rows at all."""
     if learning.logarithm and target.min() <= -1:
         raise UserError("params.yaml: learning.logarithm needs a target above -1; set it to false")
-    scores = []
-    for inside, outside in folds:
-        fitted = assemble(make, learning).fit(rows.iloc[inside], target[inside])
-        scores.append(score(schema, target[outside], predict(fitted, rows.iloc[outside])))
-    return Learned(assemble(make, learning).fit(rows, target), {}, scores)
 
 
-def assemble(make: Callable[[], Pipeline], learning: Learning) -> Any:
+def decision(schema: Schema, learning: Learning, truth: Numbers, raw: Numbers) -> dict[str, float]:
+    """A value is predicted as it is: there is nothing to decide."""
+    return {}
+
+
+def assemble(pipeline: Pipeline, learning: Learning, seed: int) -> Any:
     """The pipeline of model.py with what params.yaml asks for around it."""
     if not learning.logarithm:
-        return make()
-    return TransformedTargetRegressor(make(), func=np.log1p, inverse_func=np.expm1)
+        return pipeline
+    return TransformedTargetRegressor(pipeline, func=np.log1p, inverse_func=np.expm1)
+
+
+def served(estimator: Any) -> Any:
+    """The fitted model without what only fitting needs: here it needs nothing else."""
+    return estimator
+
+
+def metrics(model: Model, learning: Learning, truth: Numbers, raw: Numbers) -> dict[str, float]:
+    """All figures; the first one, ``score``, is what models are compared by."""
+    found = {
+        "score": score(model.schema, truth, raw),
+        "rmse": measures.root_mean_squared_error(truth, raw),
+        "mae": measures.mean_absolute_error(truth, raw),
+        "median_error": measures.median_absolute_error(truth, raw),
+    }
+    if (truth > 0).all():
+        found["relative_error"] = measures.mean_absolute_percentage_error(truth, raw)
+    return {name: float(value) for name, value in found.items()}
+
+
+def dummy(schema: Schema, seen: Numbers, rows: int) -> Numbers:
+    """The prediction to beat: the mean of what was seen, whatever the row."""
+    return np.full(rows, seen.mean())
+
+
+def judgeable(schema: Schema, target: Numbers) -> bool:
+    """Whether the rows can be scored at all: where every value is the same there is nothing to explain."""
+    return bool(np.ptp(target) > 0)
+
+
+def plots(model: Model, truth: Numbers, raw: Numbers) -> dict[str, Figure]:
+    """Predicted against observed, residuals, and how the residuals are spread."""
+    figure = Figure(figsize=(12.0, 4.5), layout="constrained", dpi=110)
+    left, right = figure.subplots(1, 2)
+    faint = {"alpha": 0.3, "s": 10}
+    for axes, kind in ((left, "actual_vs_predicted"), (right, "residual_vs_predicted")):
+        measures.PredictionErrorDisplay.from_predictions(truth, raw, kind=kind, ax=axes, scatter_kwargs=faint)
+    left.set_title("Predicted against observed")
+    right.set_title("Residuals")
+    spread = Figure(figsize=(6.0, 4.5), layout="constrained", dpi=110)
+    axes = spread.subplots()
+    axes.hist(truth - raw, bins=50, color="#3b6ea5")
+    axes.set_title(f"Residuals of {model.schema.target.name} on the test rows")
+    return {"residuals": figure, "spread": spread}

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from .schema import Part, Schema
+from .columns import Numbers, Part
+from .schema import Schema
 
 
 class Learning(Part):
@@ -23,7 +24,7 @@ class Answer(BaseModel):
     model_version: str
 
 
-def encode(schema: Schema, values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def encode(schema: Schema, values: NDArray[Any]) -> tuple[Numbers, NDArray[np.bool_]]:
     """Target cells as numbers, and which cells are none."""
     found = np.array([_number(value) for value in values], dtype=np.float64)
     return found, ~np.isfinite(found)
@@ -36,18 +37,18 @@ def _number(value: Any) -> float:
         return float("nan")
 
 
-def outcome(schema: Schema, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+def outcome(schema: Schema, raw: Numbers) -> Numbers:
     """The one number per row that expectations speak of: the prediction itself."""
     return raw
 
 
-def table(schema: Schema, decision: Mapping[str, float], raw: NDArray[np.float64]) -> dict[str, Any]:
+def table(schema: Schema, decision: Mapping[str, float], raw: Numbers) -> dict[str, Any]:
     """Answers as columns, for files."""
     return {"prediction": raw}
 
 
 def answers(
-    schema: Schema, decision: Mapping[str, float], raw: NDArray[np.float64], version: str
+    schema: Schema, decision: Mapping[str, float], raw: Numbers, version: str
 ) -> list[dict[str, Any]]:
     """Answers as the API gives them."""
     return [{"prediction": value, "model_version": version} for value in raw.tolist()]

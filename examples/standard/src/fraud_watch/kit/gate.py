@@ -1,0 +1,125 @@
+"""The gate: may this model become the champion? Figures on the hold-out rows against params.yaml."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from . import UserError, learn, task
+from .columns import Column, Numbers
+from .predictor import Model
+from .settings import Gate
+from .table import columns_of
+
+STEP = 0.1
+"""Expectations are probed by moving a column by this share of its range."""
+NOISE = 1e-6
+EVERY = slice(None)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the verdict: a figure, and the limit that it must reach, or keep below."""
+
+    name: str
+    figure: float
+    limit: float
+    below: bool = False
+
+    @property
+    def passed(self) -> bool:
+        return self.figure <= self.limit if self.below else self.figure >= self.limit
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.figure:.4g}, at {'most' if self.below else 'least'} {self.limit:.4g}"
+
+
+Checks = list[Check]
+
+
+@dataclass(frozen=True)
+class Exam:
+    """A model on rows that it was not fitted on: the truth, and what it and the dummy say."""
+
+    model: Model
+    frame: pd.DataFrame
+    truth: Numbers
+    raw: Numbers
+    dummy: Numbers
+
+    def score(self, rows: NDArray[np.bool_] | slice = EVERY) -> float:
+        return learn.score(self.model.schema, self.truth[rows], self.raw[rows])
+
+    def gain(self, rows: NDArray[np.bool_] | slice = EVERY) -> float:
+        """How much better than the dummy the model scores."""
+        return self.score(rows) - learn.score(self.model.schema, self.truth[rows], self.dummy[rows])
+
+    def slices(self, fewest: int) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+        """The named groups of rows to be judged by themselves, where there is enough to judge by."""
+        schema = self.model.schema
+        for name in schema.slices:
+            for value in sorted(self.frame[name].dropna().unique()):
+                rows = (self.frame[name] == value).to_numpy()
+                if rows.sum() >= fewest and learn.judgeable(schema, self.truth[rows]):
+                    yield f"{name} = {value if isinstance(value, str) else bool(value)}", rows
+
+
+def judge(exam: Exam, champion: Model | None, gate: Gate) -> Checks:
+    """Every check, passed or not; the model may be promoted when all are."""
+    checks = [Check("gain over dummy", exam.gain(), gate.gain_over_dummy)]
+    if champion is not None:
+        loss = score_of(champion, exam) - exam.score()
+        checks.append(Check("loss to champion", loss, gate.loss_to_champion, below=True))
+    for name, rows in exam.slices(gate.slice_rows):
+        checks.append(Check(f"slice {name}, gain over dummy", exam.gain(rows), gate.slice_gain))
+    for name, share in violations(exam.model, exam.frame).items():
+        checks.append(Check(f"expects {name}", share, gate.violations, below=True))
+    return checks
+
+
+def score_of(champion: Model, exam: Exam) -> float:
+    """The champion's score on today's rows, if it can still read them."""
+    absent = {c.name for c in champion.schema.inputs} - set(exam.frame.columns)
+    if absent or champion.schema.target != exam.model.schema.target:
+        what = f"needs {', '.join(sorted(absent))}" if absent else "predicts another target"
+        raise UserError(
+            f"the champion cannot be compared on today's table: it {what}. If the old model is to be "
+            "replaced whatever its worth, move the store's champion.json away and run the gate again"
+        )
+    raw = champion.raw(columns_of(champion.schema, exam.frame))
+    return learn.score(champion.schema, exam.truth, raw)
+
+
+def violations(model: Model, frame: pd.DataFrame) -> dict[str, float]:
+    """For each expectation of the schema, the share of rows on which the model breaks it."""
+    schema, expect = model.schema, model.schema.expect
+    columns = columns_of(schema, frame)
+    before = task.outcome(schema, model.raw(columns))
+    noise = 0.01 * max(float(np.std(before)), NOISE)
+
+    def change(name: str, values: NDArray[Any]) -> Numbers:
+        return task.outcome(schema, model.raw({**columns, name: values})) - before
+
+    found = {}
+    for column in schema.inputs:
+        name, values = column.name, columns[column.name]
+        if name in expect.increasing:
+            found[f"{name} increasing"] = np.mean(change(name, _moved(column, values)) < -noise)
+        if name in expect.decreasing:
+            found[f"{name} decreasing"] = np.mean(change(name, _moved(column, values)) > noise)
+        if name in expect.invariant:
+            found[f"{name} invariant"] = np.mean(np.abs(change(name, np.roll(values, 1))) > noise)
+    return {name: float(share) for name, share in found.items()}
+
+
+def _moved(column: Column, values: Numbers) -> Numbers:
+    """The column a step higher, within what the schema allows."""
+    if column.type == "boolean":
+        return np.where(np.isnan(values), values, 1.0)
+    spread = float(np.nanpercentile(values, 95) - np.nanpercentile(values, 5))
+    step = max(STEP * spread, 1.0 if column.type == "integer" else 0.0)
+    moved = values + (np.ceil(step) if column.type == "integer" else step)
+    return np.minimum(moved, column.max) if isinstance(column.max, float) else moved

@@ -1,0 +1,224 @@
+"""From a stranger's table to the parts of schema.yaml: its target, its columns, and what to beware of."""
+
+import math
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from itertools import count
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import r2_score, recall_score
+from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from . import UserError
+from .columns import Column
+from .table import cast
+
+FEWEST_ROWS, MOST_CLASSES = 20, 50
+MOST_CATEGORIES, FEWEST_PER_CATEGORY = 200, 4
+SLACK = 0.2
+"""How far beyond what was seen a number may go, as a share of the range seen."""
+TREES = {"classification": DecisionTreeClassifier, "regression": DecisionTreeRegressor}
+SUSPICIOUS = 0.96
+"""A column from which a small tree reads the target as well as this has perhaps seen it."""
+YES = {"1", "true", "yes", "y", "t"}
+KEYS = {"id", "key", "index", "row", "unnamed"}
+PERSONAL = {"name", "firstname", "lastname", "surname", "birth", "birthday", "dob", "iban", "passport"}
+PERSONAL |= {"email", "mail", "phone", "mobile", "address", "street", "ssn"}
+EMAIL = r"[^@\s]+@[^@\s]+\.\w+"
+WHOLE = {"integer": int, "boolean": bool}
+Block = dict[str, Any]
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was decided about a column, and why; ``block`` is its part of schema.yaml, if it has one."""
+
+    header: str
+    use: str
+    why: str
+    block: Block = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What was found out about a table."""
+
+    target: Finding
+    columns: tuple[Finding, ...]
+    warnings: tuple[str, ...]
+
+
+def infer(frame: pd.DataFrame, target: str, problem: str) -> Inference:
+    """What the table's columns seem to be, and which of them the target."""
+    headers, size = list(frame.columns), len(frame)
+    if target not in headers:
+        near = "".join(f", perhaps {name}" for name in get_close_matches(target, headers, 1, 0.5))
+        raise UserError(f"the table has no column {target}{near}; it has {', '.join(headers)}")
+    frame = frame[frame[target].notna()].reset_index(drop=True)
+    if len(frame) < FEWEST_ROWS:
+        raise UserError(f"{len(frame)} rows have a value of {target}; it takes {FEWEST_ROWS} or more")
+    blocks = named(headers)
+    seek = _classes if problem == "classification" else _value
+    goal, truth = seek(target, blocks.pop(target), frame[target])
+    few = f"{size - len(frame)} of {size} rows have no {target} and are left out"
+    warnings = [few] if size > len(frame) else []
+    columns = tuple(describe(header, block, frame[header]) for header, block in blocks.items())
+    for found in columns:
+        if found.use == "ignored":
+            warnings.append(f"{found.header} is ignored: {found.why}")
+        elif found.use == "input":
+            score = foresight(found.block["type"], frame[found.header], truth, problem)
+            if score >= SUSPICIOUS:
+                told = f"{found.header} alone tells {target} ({score:.3f} of 1)"
+                warnings.append(f"{told}: if it is known only afterwards, take it out of schema.yaml")
+    if not any(found.use == "input" for found in columns):
+        raise UserError(f"beside {target} the table has no column to learn from")
+    return Inference(goal, columns, tuple(warnings))
+
+
+def named(headers: list[str]) -> dict[str, Block]:
+    """How each header's block begins: with itself where it is an identifier, else the like in snake_case."""
+    names = {header: header for header in headers if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", header)}
+    for place, header in enumerate(headers, 1):
+        ascii_only = unicodedata.normalize("NFKD", header.casefold()).encode("ascii", "ignore").decode()
+        stem = re.sub(r"[^a-z0-9]+", "_", ascii_only).strip("_")[:60] or str(place)
+        stem = f"column_{stem}" if stem[0].isdigit() else stem
+        free = (name for n in count(1) if (name := f"{stem}_{n}" if n > 1 else stem) not in names.values())
+        names[header] = names.get(header) or next(free)
+    extra = {header: {"alias": header, "meaning": header} for header in headers if names[header] != header}
+    return {header: {"name": names[header], **extra.get(header, {})} for header in headers}
+
+
+def describe(header: str, block: Block, cells: pd.Series) -> Finding:
+    """Type, range, use of a column that is not the target."""
+    words, gaps = _words(cells), bool(cells.isna().any())
+    tokens = {token.lower() for token in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", header)}
+    if words.empty:
+        return Finding(header, "ignored", "it has no values")
+    kind, why = _kind(words, gaps)
+    if useless := _useless(words, gaps, kind, tokens):
+        return Finding(header, "ignored", useless)
+    block = block | {"type": kind}
+    values = cast(_plain(kind), words)[0]
+    if kind in ("number", "integer"):
+        block["min"], block["max"] = bounds(values, kind == "integer")
+        why += f" from {values.min():.12g} to {values.max():.12g}"
+    elif kind == "category":
+        block["categories"] = tuple(sorted(set(values)))
+    block |= {"nullable": True} if gaps else {}
+    named_so = bool(tokens & PERSONAL) and kind not in ("category", "boolean")
+    if named_so or words.str.fullmatch(EMAIL).mean() > 0.5:
+        block["pii"], why = True, f"{why}; personal"
+        if kind == "text":
+            # Who somebody is must not decide, so a request need not say it.
+            return Finding(header, "not sent", why, block | {"input": False})
+    elif kind != "text":
+        ordered = np.sort(values).astype(WHOLE.get(kind, values.dtype)).tolist()
+        block["example"] = ordered[len(ordered) // 2]
+    return Finding(header, "input", why, block)
+
+
+def bounds(values: Numbers, whole: bool) -> tuple[float, float]:
+    """The range seen with some room, rounded outwards, but past zero only where something was."""
+    low, high = float(values.min()), float(values.max())
+    if low == high == 0 or (low >= 0 and 0.5 < high <= 1):
+        return 0, 1
+    room = (high - low or abs(high)) * SLACK
+    digits = -math.floor(math.log10(room))
+    step = max(10.0**-digits, 1.0 if whole else 0.0)
+    bottom, top = math.floor((low - room) / step) * step, math.ceil((high + room) / step) * step
+    bottom, top = max(bottom, 0) if low >= 0 else bottom, min(top, 0) if high <= 0 else top
+    return (int(bottom), int(top)) if whole else (round(bottom, digits), round(top, digits))
+
+
+def foresight(kind: str, cells: pd.Series, truth: Numbers, problem: str) -> float:
+    """How well a small tree tells the target from this column alone, on unseen rows; 1 is perfect."""
+    values = pd.Series(cast(_plain(kind), cells)[0])
+    some = np.random.default_rng(0).permutation(len(values))[:10_000]
+    # A tree sees only the order.
+    ranks = (values.str.len() if kind == "text" else values).iloc[some].rank(method="dense")
+    tree = TREES[problem](max_leaf_nodes=64, random_state=0)
+    guess = cross_val_predict(tree, ranks.to_numpy(dtype=float)[:, None], truth[some], cv=KFold(2))
+    if problem == "regression":
+        return float(r2_score(truth[some], guess))
+    return float(recall_score(truth[some], guess, average="macro", zero_division=0))
+
+
+def _value(header: str, block: Block, cells: pd.Series) -> tuple[Finding, Numbers]:
+    """The target of a regression, and its values."""
+    words = _words(cells)
+    if not _fits("number", words) or words.nunique() <= 2:
+        wanted = "is not a column of numbers with more than two different values"
+        raise UserError(f"{header} {wanted}; to predict classes, make a project with problem=classification")
+    values = words.to_numpy(dtype=np.float64)
+    why = f"numbers from {values.min():.12g} to {values.max():.12g}"
+    return Finding(header, "target", why, block), values
+
+
+def _classes(header: str, block: Block, cells: pd.Series) -> tuple[Finding, Numbers]:
+    """The target of a classification, and codes of its classes."""
+    words = _words(cells.astype(int) if pd.api.types.is_bool_dtype(cells) else cells)
+    words = words.str.replace(r"^(-?\d+)\.0$", r"\1", regex=True)
+    counts, whole = words.value_counts(), bool(words.str.fullmatch(r"0|-?[1-9]\d*").all())
+    if len(counts) == 1:
+        raise UserError(f"{header} is always {words.iloc[0]}: there is nothing to learn")
+    if len(counts) > max(2, min(MOST_CLASSES, len(words) // 5)) or (_fits("number", words) and not whole):
+        remedy = "to predict numbers, make a project with problem=regression; else group them"
+        raise UserError(f"{header} has {len(counts)} different values in {len(words)} rows: {remedy}")
+    classes: list[Any] = sorted(map(int, counts.index)) if whole else sorted(counts.index)
+    block, why = block | {"classes": tuple(classes)}, f"{len(classes)} classes of {counts.min()} rows or more"
+    if len(classes) == 2:
+        said = [label for label in classes if str(label).lower() in YES]
+        block["positive"] = (said or sorted(classes, key=lambda label: counts[str(label)]))[0]
+        reason = "by its name" if said else "for it is the rarer"
+        why += f"; {block['positive']} is the positive one, {reason}"
+    return Finding(header, "target", why, block), pd.factorize(words)[0].astype(np.float64)
+
+
+def _kind(words: pd.Series, gaps: bool) -> tuple[str, str]:
+    """The narrowest type that all cells fit, and what speaks for it."""
+    if set(words.str.lower()) <= {"true", "false"}:
+        return "boolean", "true and false"
+    # What begins with a zero is a code, not a number: 00501.
+    if _fits("number", words) and not words.str.match(r"0\d").any():
+        # pandas writes whole numbers with a point once some of them are missing.
+        whole = _fits("integer", words) and (gaps or not words.str.contains(".", regex=False).any())
+        return ("integer", "whole numbers") if whole else ("number", "numbers")
+    if words.str.match(r"\d{4}-\d\d-\d\d").all() and _fits("datetime", words):
+        return "datetime", "ISO dates"
+    distinct = words.nunique()
+    if distinct <= MOST_CATEGORIES and len(words) >= FEWEST_PER_CATEGORY * distinct:
+        return "category", f"{distinct} different values, each seen often"
+    return "text", f"{distinct} different values in {len(words)} cells"
+
+
+def _useless(words: pd.Series, gaps: bool, kind: str, tokens: set[str]) -> str:
+    """Why no model can learn from the column; nothing where one may."""
+    if words.nunique() == 1 and not gaps:
+        return f"always {words.iloc[0][:40]}"
+    label = kind == "text" and not words.str.contains(r"\s").any()
+    number = kind == "integer" and (tokens & KEYS or np.ptp(words.astype(float)) + 1 == len(words))
+    if words.is_unique and (label or number):
+        return "different in every row, so it only names the row"
+    return ""
+
+
+def _words(cells: pd.Series) -> pd.Series:
+    """The cells that are there, as text."""
+    return cells.dropna().map(str).astype("str").str.strip()
+
+
+def _plain(kind: Any) -> Column:
+    """A column of that type and nothing else."""
+    return Column(name="column", type=kind, categories=("any",) if kind == "category" else ())
+
+
+def _fits(kind: str, words: pd.Series) -> bool:
+    return not cast(_plain(kind), words)[1].any()

@@ -1,0 +1,153 @@
+"""``schema.yaml``, read and checked: the one source of the project's columns."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import model_validator as after_all
+
+from . import UserError
+from .columns import Column, Columns, Named, Part, plain
+
+
+class File(Part):
+    """A YAML file of the project, checked to the key."""
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read and check the file; an error names the file, the key and what is allowed."""
+        try:
+            return cls.parse(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
+        except FileNotFoundError:
+            raise UserError(f"{path} is missing: is this the project's folder?") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"{path} is not valid YAML: {error}") from None
+
+    @classmethod
+    def parse(cls, content: Any, source: str) -> Self:
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise UserError(explain(error, content, source)) from None
+
+
+class Target(Named):
+    """The column to predict: ``classes`` for classification, a range (or nothing) for regression."""
+
+    classes: tuple[int | str, ...] = ()
+    positive: int | str | None = None
+    min: float | None = None
+    max: float | None = None
+
+
+class Expectations(Part):
+    """What a good model does: the prediction rises or falls with a column, or does not care about it."""
+
+    increasing: tuple[str, ...] = ()
+    decreasing: tuple[str, ...] = ()
+    invariant: tuple[str, ...] = ()
+
+
+class Schema(File):
+    problem: Literal["classification", "regression"]
+    target: Target
+    time: str | None = None
+    group: str | None = None
+    slices: tuple[str, ...] = ()
+    expect: Expectations = Expectations()
+    ignored: tuple[str, ...] = ()
+    columns: Annotated[tuple[Column, ...], Field(min_length=1)]
+
+    @after_all(mode="after")
+    def _consistent(self) -> Self:
+        for called in ([c.name for c in self.columns], [c.header for c in self.columns]):
+            if twice := sorted({name for name in called if called.count(name) > 1}):
+                raise ValueError(f"columns: {', '.join(twice)} stands there twice")
+        known = {c.name: c for c in self.columns}
+        if self.target.name in known or self.target.header in {c.header for c in self.columns}:
+            raise ValueError(f"target: {self.target.name} is among the columns too; name it once")
+        expect = self.expect
+        numbers = {c.name for c in self.inputs if c.type in ("number", "integer", "boolean")}
+        rules: tuple[tuple[str, Iterable[str], set[str]], ...] = (
+            ("time", filter(None, [self.time]), {n for n, c in known.items() if c.type == "datetime"}),
+            ("group", filter(None, [self.group]), set(known)),
+            ("slices", self.slices, {n for n, c in known.items() if c.type in ("category", "boolean")}),
+            ("expect.increasing", expect.increasing, numbers),
+            ("expect.decreasing", expect.decreasing, numbers),
+            ("expect.invariant", expect.invariant, {c.name for c in self.inputs}),
+        )
+        for key, names, allowed in rules:
+            if unknown := sorted(set(names) - allowed):
+                choice = ", ".join(sorted(allowed)) or "none of today's columns"
+                raise ValueError(f"{key}: {', '.join(unknown)} is not allowed there; allowed: {choice}")
+        classes = self.target.classes
+        if (self.problem == "classification") != (len(classes) >= 2):
+            raise ValueError("target.classes: classification needs two or more, regression has none")
+        if self.target.positive is not None and self.target.positive not in classes:
+            raise ValueError(f"target.positive: {self.target.positive!r} is not one of {list(classes)}")
+        if len(classes) == 2 and self.target.positive is None:
+            raise ValueError("target.positive: say which of the two classes the threshold is for")
+        return self
+
+    @property
+    def inputs(self) -> tuple[Column, ...]:
+        """The columns that a request carries."""
+        return tuple(c for c in self.columns if c.input)
+
+    @property
+    def positive(self) -> int:
+        """The place of the positive class among the classes (the last one, where none is named)."""
+        classes = self.target.classes
+        return classes.index(self.target.positive) if self.target.positive is not None else len(classes) - 1
+
+    def request_model(self) -> type[BaseModel]:
+        """One record as the API takes it. Names are aliases, so that a column may be called ``json``."""
+        fields = {f"column_{i}": column.field() for i, column in enumerate(self.inputs)}
+        config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+        model: type[BaseModel] = create_model("Record", __config__=config, **fields)
+        return model
+
+    def arrays(self, records: Sequence[BaseModel]) -> dict[str, NDArray[Any]]:
+        """Validated records as the columns that features see."""
+        return {
+            column.name: column.array([getattr(record, f"column_{i}") for record in records])
+            for i, column in enumerate(self.inputs)
+        }
+
+    def example(self) -> dict[str, Any]:
+        """One record to send, as JSON."""
+        return {column.name: column.sample_value() for column in self.inputs}
+
+    def sample(self, rows: int, seed: int = 0, missing: float = 0.05) -> dict[str, NDArray[Any]]:
+        """Random rows that the schema allows, for parity checks, tests and load."""
+        rng = np.random.default_rng(seed)
+        table = {}
+        for column in self.columns:
+            values = column.draw(rng, rows)
+            if column.nullable:
+                holes = rng.random(rows) < missing
+                values[holes] = "NaT" if column.type == "datetime" else None
+            table[column.name] = values
+        return table
+
+    def records(self, columns: Columns) -> list[dict[str, Any]]:
+        """The input columns as JSON records: the way back from ``arrays``."""
+        listed = {c.name: [plain(c, v) for v in columns[c.name]] for c in self.inputs}
+        return [dict(zip(listed, row, strict=True)) for row in zip(*listed.values(), strict=True)]
+
+
+def explain(error: ValidationError, content: Any, source: str) -> str:
+    """Each problem on a line: file, key (with the column's name), what is wrong or allowed."""
+    lines = []
+    for problem in error.errors():
+        place = [str(p) for p in problem["loc"]]
+        if place[:1] == ["columns"] and len(place) > 1:
+            name = content["columns"][int(place[1])]
+            place[1] += f" ({name.get('name', '?')})" if isinstance(name, dict) else ""
+        said = problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{source}: {'.'.join(place) + ': ' if place else ''}{said}")
+    return "\n".join(lines)

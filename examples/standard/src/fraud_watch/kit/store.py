@@ -1,0 +1,100 @@
+"""The store: a folder from which models are served. Its pointer, ``champion.json``, changes atomically."""
+
+import json
+import os
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from . import UserError
+from .columns import Part
+from .predictor import BrokenModelError, Model, open_model, sha256
+
+
+class Champion(Part):
+    """The version that serves, the hash of its manifest, and those that served before it, latest last."""
+
+    version: str
+    manifest: str
+    since: str
+    before: tuple[str, ...] = ()
+
+
+class Store:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.pointer = root / "champion.json"
+
+    def folder(self, version: str) -> Path:
+        return self.root / "versions" / version
+
+    def champion(self) -> Champion | None:
+        """Who serves; None before the first promotion."""
+        try:
+            return Champion.model_validate_json(self.pointer.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise BrokenModelError(f"{self.pointer} cannot be read: {error.strerror}") from None
+        except ValidationError:
+            raise BrokenModelError(f"{self.pointer} is damaged: promote a version again") from None
+
+    def open(self, champion: Champion) -> Model:
+        return open_model(self.folder(champion.version), champion.manifest)
+
+    def publish(self, version: str, source: Path) -> None:
+        """Copy a model's files in. It appears under its name whole, or not at all."""
+        target = self.folder(version)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and sha256(target / "manifest.json") == sha256(source / "manifest.json"):
+            return
+        draft = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=target.parent))
+        try:
+            shutil.copytree(source, draft, dirs_exist_ok=True)
+            # Readable by the service, which may run as somebody else.
+            draft.chmod(0o755)
+            for path in draft.iterdir():
+                _sync(path)
+            open_model(draft)
+            if target.exists():
+                shutil.rmtree(target)
+            draft.rename(target)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def point(self, version: str, before: tuple[str, ...]) -> Champion:
+        """Make ``version`` the champion, in one step that cannot be seen half done."""
+        champion = Champion(
+            version=version,
+            manifest=sha256(self.folder(version) / "manifest.json"),
+            since=datetime.now(UTC).isoformat(timespec="seconds"),
+            before=before,
+        )
+        draft = self.pointer.with_suffix(".draft")
+        draft.write_text(json.dumps(champion.model_dump(), indent=2) + "\n", encoding="utf-8")
+        _sync(draft)
+        draft.replace(self.pointer)
+        return champion
+
+    def promote(self, version: str) -> Champion:
+        now = self.champion()
+        if now and now.version == version:
+            return now
+        return self.point(version, (*now.before, now.version) if now else ())
+
+    def roll_back(self) -> Champion:
+        """The champion before this one serves again."""
+        now = self.champion()
+        if now is None or not now.before:
+            raise UserError("there is no earlier champion to go back to")
+        version = now.before[-1]
+        open_model(self.folder(version))
+        return self.point(version, now.before[:-1])
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,166 @@
+"""From raw files to a checked table with one type per column, and from there to training and test rows."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from numpy.typing import NDArray
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, TimeSeriesSplit
+from sqlalchemy.exc import SQLAlchemyError
+
+from .. import data
+from . import UserError, task
+from .columns import Column
+from .schema import Schema
+from .settings import Split
+
+SHOWN = 3
+"""How many bad cells an error quotes per column."""
+
+
+def load(schema: Schema, source: str, url: str | None = None) -> pd.DataFrame:
+    """The project's table: read, typed, checked. Rows whose target is not known yet are left out."""
+    try:
+        raw = data.load(source, url)
+    except FileNotFoundError:
+        raise UserError(f"{source} is not there: put it there or change data.source in params.yaml") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{source} is not UTF-8 text ({error.reason} at byte {error.start})") from None
+    except (pd.errors.DatabaseError, SQLAlchemyError) as error:
+        raise UserError(f"the database did not answer the query in data.source: {error}") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        raise UserError(f"{source} cannot be read as a table: {error}") from None
+    if schema.target.header in raw:
+        raw = raw.dropna(subset=schema.target.header, ignore_index=True)
+    return checked(schema, raw, source)
+
+
+def checked(schema: Schema, raw: pd.DataFrame, source: str, target: bool = True) -> pd.DataFrame:
+    """``raw`` under the schema's names and types; every cell that breaks the schema is reported at once."""
+    columns = schema.columns if target else schema.inputs
+    wanted = [c.header for c in columns] + ([schema.target.header] if target else [])
+    if absent := [header for header in wanted if header not in raw.columns]:
+        raise UserError(f"{source}: no column {', '.join(absent)}; it has {', '.join(map(str, raw.columns))}")
+    if not len(raw):
+        raise UserError(f"{source} has a header and no rows")
+    complaints: list[str] = []
+    typed: dict[str, pd.Series] = {}
+    for column in columns:
+        values, bad = cast(column, raw[column.header])
+        # pandas would make strings of objects.
+        typed[column.name] = pd.Series(values, dtype=values.dtype)
+        complaints += _complain(column.name, raw[column.header], bad, f"is no {column.type}")
+    if target:
+        cells = raw[schema.target.header]
+        codes, bad = task.encode(schema, cells.to_numpy(dtype=object, na_value=None))
+        typed[schema.target.name] = pd.Series(codes)
+        complaints += _complain(schema.target.name, cells, bad, "is no value of the target")
+    frame = pd.DataFrame(typed)
+    if complaints := complaints or _breaches(schema, frame):
+        raise UserError("\n".join(f"{source}: {line}" for line in complaints))
+    return frame
+
+
+def cast(column: Column, cells: pd.Series) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Cells as the array that features see, and which of them are not of the column's type."""
+    there = cells.notna().to_numpy()
+    if column.type in ("category", "text"):
+        values = cells.map(lambda v: str(v).strip(), na_action="ignore").to_numpy(dtype=object, na_value=None)
+        return values, np.zeros(len(cells), dtype=bool)
+    if column.type == "datetime":
+        moments = pd.to_datetime(cells, errors="coerce", utc=True, format="ISO8601")
+        naive = moments.dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
+        return naive, there & np.isnat(naive)
+    if column.type == "boolean":
+        known = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
+        cells = cells.map(lambda v: known.get(str(v).strip().lower()), na_action="ignore")
+    numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    bad = there & ~np.isfinite(numbers)
+    if column.type == "integer":
+        bad |= there & (numbers != np.round(numbers))
+    return numbers, bad
+
+
+def validator(schema: Schema) -> pa.DataFrameSchema:
+    """Ranges, categories and nullability as a pandera schema."""
+    target = Column(name=schema.target.name, type="number", min=schema.target.min, max=schema.target.max)
+    limits = {}
+    for column in (*schema.columns, target):
+        checks = [] if column.min is None else [pa.Check.ge(column.min)]
+        checks += [] if column.max is None else [pa.Check.le(column.max)]
+        checks += [pa.Check.isin(column.categories)] if column.categories else []
+        limits[column.name] = pa.Column(checks=checks, nullable=column.nullable, required=False)
+    return pa.DataFrameSchema(limits)
+
+
+def columns_of(schema: Schema, frame: pd.DataFrame) -> dict[str, NDArray[Any]]:
+    """The input columns of a checked table, as features take them."""
+    return {c.name: frame[c.name].to_numpy() for c in schema.inputs}
+
+
+def data_hash(frame: pd.DataFrame) -> str:
+    """The same for the same values in the same order, whatever file they came from."""
+    return hashlib.sha256(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes()).hexdigest()
+
+
+Folds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
+SPLITTERS = {"random": KFold, "stratified": StratifiedKFold, "group": GroupKFold}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Training and test rows by position; ``folds`` are positions within the training rows."""
+
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+    folds: Folds
+
+
+def split(schema: Schema, params: Split, frame: pd.DataFrame, seed: int) -> Rows:
+    """Split as ``params.yaml`` declares: nothing is fitted on the test rows."""
+    how, size = params.how, len(frame)
+    if how in ("time", "group") and getattr(schema, how) is None:
+        raise UserError(f"params.yaml: split.how is {how}, but schema.yaml names no {how} column")
+    if how == "time":
+        order = np.argsort(frame[schema.time].to_numpy(), kind="stable")
+        train, test = np.split(order, [size - max(1, round(size * params.test))])
+        return Rows(train, test, list(TimeSeriesSplit(params.folds).split(train)))
+    target = frame[schema.target.name].to_numpy()
+    groups = frame[schema.group].to_numpy() if how == "group" else None
+
+    def parts(count: int, rows: NDArray[np.int64]) -> Folds:
+        splitter = SPLITTERS[how](count, shuffle=True, random_state=seed)
+        return list(splitter.split(rows, target[rows], None if groups is None else groups[rows]))
+
+    try:
+        train, test = parts(max(2, round(1 / params.test)), np.arange(size))[0]
+        return Rows(train, test, parts(params.folds, train))
+    except ValueError as error:
+        raise UserError(f"params.yaml: split.how {how} does not fit these {size} rows: {error}") from None
+
+
+def _complain(name: str, cells: pd.Series, bad: NDArray[np.bool_], what: str) -> list[str]:
+    places = np.flatnonzero(bad)
+    if not len(places):
+        return []
+    quoted = "; ".join(f"row {place + 1}: {_quoted(cells.iloc[place])}" for place in places[:SHOWN])
+    more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+    return [f"column {name}, {quoted} {what}{more}"]
+
+
+def _quoted(cell: Any) -> str:
+    return repr(cell) if isinstance(cell, str) else str(cell)
+
+
+def _breaches(schema: Schema, frame: pd.DataFrame) -> list[str]:
+    lines: list[str] = []
+    try:
+        validator(schema).validate(frame, lazy=True)
+    except pa.errors.SchemaErrors as errors:
+        for (name, check), cases in errors.failure_cases.groupby(["column", "check"], sort=False):
+            said = "is missing" if check == "not_nullable" else f"breaks {check}"
+            lines += _complain(name, frame[name], frame.index.isin(cases["index"]), said)
+    return lines

@@ -1,0 +1,83 @@
+"""What is particular to classification: settings of learning, codes of the target, shape of an answer."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from .columns import Numbers, Part
+from .schema import Schema
+
+
+class Cost(Part):
+    """What a mistake costs, in any unit: the threshold is where the sum is least."""
+
+    false_positive: Annotated[float, Field(gt=0)] = 1.0
+    false_negative: Annotated[float, Field(gt=0)] = 1.0
+
+
+class Learning(Part):
+    imbalance: Literal["none", "weights", "smote"] = "none"
+    calibration: Literal["none", "sigmoid", "isotonic"] = "sigmoid"
+    cost: Cost = Cost()
+
+
+class Answer(BaseModel):
+    """What the service says about one record."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    prediction: int | str
+    probabilities: dict[str, float]
+    model_version: str
+
+
+def encode(schema: Schema, values: NDArray[Any]) -> tuple[Numbers, NDArray[np.bool_]]:
+    """Target cells as class codes, and which cells are no class."""
+    codes = {str(label): code for code, label in enumerate(schema.target.classes)}
+    found = np.array([codes.get(_label(value), -1) for value in values], dtype=np.float64)
+    return found, found < 0
+
+
+def _label(value: Any) -> str:
+    """A class as it is named: ``1.0`` and ``True`` are what ``1`` looks like after other hands."""
+    if isinstance(value, bool | np.bool_):
+        return str(int(value))
+    text = str(value).strip()
+    return text[:-2] if text.endswith(".0") and text[:-2].lstrip("-").isdigit() else text
+
+
+def decide(schema: Schema, decision: Mapping[str, float], raw: Numbers) -> NDArray[np.int64]:
+    """Class codes from probabilities: by the threshold where there are two classes, else the likeliest."""
+    if "threshold" not in decision:
+        likeliest: NDArray[np.int64] = raw.argmax(axis=1)
+        return likeliest
+    positive = schema.positive
+    alarm: NDArray[np.bool_] = raw[:, positive] >= decision["threshold"]
+    return np.where(alarm, positive, 1 - positive)
+
+
+def outcome(schema: Schema, raw: Numbers) -> Numbers:
+    """The one number per row that expectations speak of: the probability of the positive class."""
+    return raw[:, schema.positive]
+
+
+def table(schema: Schema, decision: Mapping[str, float], raw: Numbers) -> dict[str, Any]:
+    """Answers as columns, for files."""
+    labels = np.array(schema.target.classes, dtype=object)[decide(schema, decision, raw)]
+    chances = {f"probability_{name}": raw[:, code] for code, name in enumerate(schema.target.classes)}
+    return {"prediction": labels.tolist(), **chances}
+
+
+def answers(
+    schema: Schema, decision: Mapping[str, float], raw: Numbers, version: str
+) -> list[dict[str, Any]]:
+    """Answers as the API gives them."""
+    classes, decided = schema.target.classes, decide(schema, decision, raw)
+    given = []
+    for code, row in zip(decided.tolist(), raw.tolist(), strict=True):
+        chances = {str(label): chance for label, chance in zip(classes, row, strict=True)}
+        given.append({"prediction": classes[code], "probabilities": chances, "model_version": version})
+    return given

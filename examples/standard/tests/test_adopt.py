@@ -1,0 +1,300 @@
+"""Taking in another table: what is decided, what is written, and that a refusal changes nothing."""
+
+import hashlib
+import io
+import itertools
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from rich.console import Console
+
+from fraud_watch.kit import UserError, adopt
+from fraud_watch.kit.infer import Inference, bounds, named
+from fraud_watch.kit.schema import Schema
+from fraud_watch.kit.settings import Params
+from fraud_watch.kit.table import columns_of, load
+
+HERE = Path(__file__).parents[1]
+PROBLEM = Schema.load(HERE / "schema.yaml").problem
+CLASSES = PROBLEM == "classification"
+ROWS = 120
+Take = Callable[..., Inference]
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project about a table of its own, which passes for a demo that nobody has touched."""
+    root = tmp_path / "project"
+    target = {"name": "old_target", **({"classes": [0, 1], "positive": 1} if CLASSES else {})}
+    columns = [{"name": "old_column", "type": "number"}, {"name": "old_day", "type": "datetime"}]
+    schema = {"problem": PROBLEM, "target": target, "time": "old_day", "columns": columns}
+    files = {
+        "schema.yaml": yaml.safe_dump(schema),
+        "params.yaml": (HERE / "params.yaml").read_text(encoding="utf-8"),
+        "src/features.py": 'COLUMN = "old_column"\n',
+        **dict.fromkeys(("data/demo.py", "data/raw.csv", "reports/card.md", "mlruns/1"), "old_column"),
+        **dict.fromkeys(("mlflow.db", "store/champion.json", "store/versions/1/schema.yaml"), "old_column"),
+    }
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    demo = {hashlib.sha256(files[name].encode()).hexdigest() for name in ("schema.yaml", "src/features.py")}
+    monkeypatch.setattr(adopt, "DEMO_FILES", demo)
+    monkeypatch.setattr(adopt, "CODE", Path("src"))
+    return root
+
+
+@pytest.fixture
+def rows() -> pd.DataFrame:
+    """One column of each kind, with headers as spreadsheets have them."""
+    rng = np.random.default_rng(3)
+    texts = [" ".join(rng.choice(["is", "was", "good", "late"], 6)) + f" {n}" for n in range(ROWS)]
+    return pd.DataFrame(
+        {
+            "Row ID": [f"r-{n}" for n in range(ROWS)],
+            "Weight (kg)": rng.normal(70, 9, ROWS).round(1),
+            "count": rng.integers(0, 40, ROWS),
+            "Größe": rng.choice(["small", "no", "12"], ROWS),
+            "fresh": rng.choice([True, False], ROWS),
+            "day": pd.date_range("2024-01-01", periods=ROWS, freq="D").astype(str),
+            "remark": texts,
+            "remark_length": rng.integers(0, 9, ROWS),
+            "e-mail": [f"person{n % 90}@example.org" for n in range(ROWS)],
+            "unit": "kg",
+            "blank": np.nan,
+            "zip": [f"0{n % 7}100" for n in range(ROWS)],
+            "result": rng.choice(["a", "b", "c"], ROWS) if CLASSES else rng.normal(5, 2, ROWS).round(3),
+        }
+    )
+
+
+@pytest.fixture
+def take(root: Path, tmp_path: Path) -> Take:
+    """Write rows to a CSV (or take a text as one) and adopt it."""
+
+    def taken(content: pd.DataFrame | str | bytes, target: str = "result", **more: Any) -> Inference:
+        text = content.to_csv(index=False) if isinstance(content, pd.DataFrame) else content
+        (tmp_path / "table.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+        return adopt.adopt(root, tmp_path / "table.csv", target, **more)
+
+    return taken
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def said(found: Inference) -> str:
+    return "\n".join(found.warnings)
+
+
+def test_every_kind_of_column_is_recognised(take: Take, rows: pd.DataFrame, root: Path) -> None:
+    rows.loc[3, "count"] = np.nan
+    found = take(rows)
+    schema = Schema.load(root / "schema.yaml")
+    columns = {column.name: column for column in schema.columns}
+    assert " ".join(columns) == "weight_kg count grosse fresh day remark remark_length e_mail zip"
+    types = "number integer category boolean datetime text integer text category"
+    assert [column.type for column in columns.values()] == types.split()
+    assert columns["weight_kg"].header == "Weight (kg)"
+    assert columns["grosse"].categories == ("12", "no", "small")
+    assert [name for name, column in columns.items() if column.nullable] == ["count"]
+    assert (columns["e_mail"].pii, columns["e_mail"].input) == (True, False)
+    assert schema.ignored == ("Row ID", "unit", "blank")
+    assert (schema.time, schema.slices) == ("day", ("grosse", "zip"))
+    assert schema.target.classes == (("a", "b", "c") if CLASSES else ())
+    assert [finding.header for finding in (found.target, *found.columns)][:3] == ["result", *rows.columns[:2]]
+
+
+def test_what_follows_fits_together(take: Take, rows: pd.DataFrame, root: Path) -> None:
+    """The table passes its own check, and the new features run on it and on one record."""
+    take(rows)
+    params, schema = Params.load(root / "params.yaml"), Schema.load(root / "schema.yaml")
+    frame = load(schema, str(root / params.data.source))
+    assert (len(frame), params.split.how) == (ROWS, "time")
+    module: dict[str, Any] = {"__package__": adopt.__name__.split(".", maxsplit=1)[0]}
+    exec((root / "src" / "features.py").read_text(encoding="utf-8"), module)
+    made = module["features"](columns_of(schema, frame))
+    assert "remark" not in made
+    assert not np.array_equal(made["remark.length"], made["remark_length"])
+    record = schema.request_model().model_validate_json(json.dumps(schema.example()))
+    assert module["features"](schema.arrays([record])).keys() == made.keys()
+
+
+def test_nothing_of_the_demo_is_left(take: Take, rows: pd.DataFrame, root: Path) -> None:
+    take(rows)
+    assert set(tree(root)) == {"schema.yaml", "params.yaml", "data/raw.csv", "src/features.py"}
+    assert not [path for path, content in tree(root).items() if b"old_" in content]
+
+
+def test_your_own_work_is_kept_and_examined(take: Take, rows: pd.DataFrame, root: Path) -> None:
+    features = root / "src" / "features.py"
+    yours = '"""About old_column."""\n\nUSED = ["count",\n        "old_column"]\n'
+    features.write_text(yours, encoding="utf-8")
+    assert "features.py line 4 still names `old_column`, which the table does not have" in said(take(rows))
+    assert features.read_text(encoding="utf-8") == yours
+
+
+def test_a_second_table_keeps_the_models(take: Take, rows: pd.DataFrame, root: Path) -> None:
+    assert "versions trained on the earlier table" not in said(take(rows))
+    (root / "mlflow.db").write_text("mine", encoding="utf-8")
+    (root / ".dvc").mkdir()
+    warned = said(take(rows.drop(columns="remark")))
+    assert "versions trained on the earlier table" in warned
+    assert "uv run dvc add data/raw.csv" in warned
+    assert (root / "src" / "features.py").read_text(encoding="utf-8") == adopt.NEUTRAL
+    assert (root / "mlflow.db").exists()
+
+
+def test_comments_and_the_rest_of_params_stay() -> None:
+    text = "a:\n  b: 1 # why\n  c: x\ne: # group\n    d: [1, 2]\n"
+    changed = adopt.with_values(text, {"b": "7", "d": "8"})
+    assert changed == "a:\n  b: 7 # why\n  c: x\ne: # group\n    d: 8\n"
+
+
+def test_parquet_keeps_its_types(rows: pd.DataFrame, root: Path, tmp_path: Path) -> None:
+    rows = rows.assign(day=pd.to_datetime(rows["day"], utc=True), size=rows["Größe"].astype("category"))
+    if CLASSES:
+        rows["result"] = rows["result"] == "a"
+    rows.index.name = "line"
+    rows.to_parquet(tmp_path / "table.parquet")
+    adopt.adopt(root, tmp_path / "table.parquet", "result")
+    schema, source = Schema.load(root / "schema.yaml"), Params.load(root / "params.yaml").data.source
+    assert source == "data/raw.parquet"
+    assert not (root / "data" / "raw.csv").exists()
+    assert len(load(schema, str(root / source))) == ROWS
+    assert "line" in schema.ignored
+    assert schema.time == "day"
+    if CLASSES:
+        assert (schema.target.classes, schema.target.positive) == ((0, 1), 1)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_files_as_they_come(tmp_path: Path, separator: str) -> None:
+    text = separator.join(["a b", "c", ""]) + "\r\n" + (separator.join(['" x,y;z"', " 1 ", ""]) + "\r\n") * 3
+    (tmp_path / "t.csv").write_bytes("\ufeff".encode() + text.encode())
+    frame = adopt.read(tmp_path / "t.csv", "utf-8")
+    assert list(frame.columns) == ["a b", "c", "unnamed_3"]
+    assert frame.iloc[2].tolist()[:2] == ["x,y;z", "1"]
+
+
+def test_another_encoding(take: Take, rows: pd.DataFrame, root: Path) -> None:
+    take(rows.to_csv(index=False).encode("cp1252"), encoding="cp1252")
+    assert "Größe" in (root / "data" / "raw.csv").read_text(encoding="utf-8")
+
+
+def test_names_are_identifiers_and_unique() -> None:
+    blocks = named(["a b", "a_b", "a-b", "1st", "数量", "A B", "camelCase"])
+    names = [block["name"] for block in blocks.values()]
+    assert names == ["a_b_2", "a_b", "a_b_3", "column_1st", "column_5", "a_b_4", "camelCase"]
+    assert blocks["1st"]["alias"] == "1st"
+
+
+def test_ranges_are_rounded_outwards() -> None:
+    for low, high, range_ in ((0, 1, (0, 1)), (3, 97, (0, 120)), (-8, -2, (-10, 0)), (5, 5, (4, 6))):
+        assert bounds(np.array([low, high], dtype=float), whole=True) == range_
+    for seen, room in (([0.01, 0.04], (0.004, 0.046)), ([-3.5, 4.0], (-5, 6)), ([1500.0], (1200, 1800))):
+        assert bounds(np.array(seen), whole=False) == room
+
+
+def test_what_to_beware_of(take: Take, rows: pd.DataFrame) -> None:
+    rows["copy"] = pd.factorize(rows["result"])[0] if CLASSES else rows["result"] * 2
+    rows.loc[:4, "result"] = np.nan
+    warned = said(take(rows))
+    assert "5 of 120 rows have no result" in warned
+    assert "copy alone tells result" in warned
+    assert "Weight" not in warned
+    assert "Row ID is ignored: different in every row" in warned
+    assert "unit is ignored: always kg" in warned
+
+
+@pytest.mark.skipif(not CLASSES, reason="about classes")
+def test_rows_ordered_by_class_are_not_split_by_time(take: Take, rows: pd.DataFrame, root: Path) -> None:
+    rows["result"] = np.repeat(["a", "b"], ROWS // 2)
+    assert "split.how is stratified" in said(take(rows))
+    assert Params.load(root / "params.yaml").split.how == "stratified"
+
+
+@pytest.mark.skipif(not CLASSES, reason="about classes")
+@pytest.mark.parametrize(("labels", "positive"), [("01", 1), (("no", "yes"), "yes"), ("34", 3), ("xw", "x")])
+def test_positive_by_name_else_the_rarer(
+    take: Take, rows: pd.DataFrame, root: Path, labels: list[str], positive: object
+) -> None:
+    rows["result"] = [labels[0] if n % 3 == 0 else labels[1] for n in range(ROWS)]
+    take(rows)
+    assert Schema.load(root / "schema.yaml").target.positive == positive
+
+
+def table(pattern: str) -> str:
+    """A table of 60 rows with that target."""
+    return "a,result\n" + "".join(f"{n % 7},{pattern.format(n=n, third=n % 3)}\n" for n in range(60))
+
+
+GOOD = table("{third}")
+REFUSED: dict[str, tuple[str | bytes, dict[str, str], str]] = {
+    "no encoding": (GOOD, {"encoding": "utf-99"}, "no encoding"),
+    "another encoding": ("ä,result\n".encode("latin-1"), {}, "not utf-8 text"),
+    "no target": (GOOD, {"target": "resul"}, "perhaps result; it has a, result"),
+    "empty": ("", {}, "is empty"),
+    "blank": ("\n \n", {}, "is empty"),
+    "header only": ("a,result\n", {}, "0 rows have a value of result"),
+    "twice": (GOOD.replace("a,result", "result,result"), {}, "more than one column"),
+    "ragged": (GOOD + "1,2,3\n", {}, "cannot be read"),
+    "alone": ("result\n" + "".join(f"{n % 3}\n" for n in range(60)), {}, "no column to learn from"),
+    "one value": (table("1"), {}, "always 1" if CLASSES else "problem=classification"),
+    "words": (table("w{n}"), {}, "group them" if CLASSES else "problem=classification"),
+}
+if CLASSES:
+    REFUSED["fractions"] = (table("{third}.5"), {}, "problem=regression")
+    REFUSED["many"] = (table("{n}"), {}, "problem=regression")
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_refusal_changes_nothing(take: Take, root: Path, case: str) -> None:
+    content, more, why = REFUSED[case]
+    before = tree(root)
+    with pytest.raises(UserError, match=why):
+        take(content, **more)
+    assert tree(root) == before
+
+
+def test_params_that_cannot_be_edited_are_named(take: Take, rows: pd.DataFrame, root: Path) -> None:
+    params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    params["data"]["source"] = "SELECT 1"
+    (root / "params.yaml").write_text(yaml.safe_dump(params, default_flow_style=True), encoding="utf-8")
+    before = tree(root)
+    with pytest.raises(UserError, match=r"data\.source: data/raw\.csv"):
+        take(rows)
+    assert tree(root) == before
+
+
+@pytest.mark.parametrize("moves", [1, 5, 8, 11])
+def test_a_failure_on_the_way_puts_everything_back(
+    take: Take, root: Path, monkeypatch: pytest.MonkeyPatch, moves: int
+) -> None:
+    before, real, tried = tree(root), shutil.move, itertools.count(1)
+
+    def failing_once(source: Path, target: Path) -> Any:
+        if next(tried) == moves:
+            raise OSError("the disk is full")
+        return real(source, target)
+
+    monkeypatch.setattr(shutil, "move", failing_once)
+    with pytest.raises(OSError, match="the disk is full"):
+        take(table("{third}.0" if CLASSES else "{n}"))
+    assert tree(root) == before
+
+
+def test_what_is_shown(take: Take, rows: pd.DataFrame) -> None:
+    console = Console(file=io.StringIO(), width=200, record=True)
+    adopt.show(take(rows.rename(columns={"day": "[red]day"})), console)
+    shown = console.export_text()
+    for part in ("[red]day → red_day", "12, no, small", "ignored", "! unit is ignored: always kg"):
+        assert part in shown

@@ -1,0 +1,197 @@
+"""The service: cold start, answers equal to the offline ones, errors by field, new champions."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from fraud_watch.kit.predictor import open_model
+from fraud_watch.kit.schema import Schema
+from fraud_watch.kit.serve.app import create_app
+from fraud_watch.kit.settings import Settings
+from fraud_watch.kit.store import Store
+from fraud_watch.kit.task import answers
+
+
+@pytest.fixture
+def shop(tmp_path: Path, published: Path) -> Store:
+    shop = Store(tmp_path / "store")
+    shop.publish("1", published)
+    shop.publish("2", published)
+    return shop
+
+
+@pytest.fixture
+def service(shop: Store) -> Iterator[TestClient]:
+    """A service on the store, before any promotion."""
+    with TestClient(create_app(Settings(store=shop.root, reload_seconds=0.02))) as client:
+        yield client
+
+
+@pytest.fixture
+def ready(shop: Store, service: TestClient) -> TestClient:
+    shop.promote("1")
+    until(service, "/readyz", 200)
+    return service
+
+
+def until(service: TestClient, path: str, status: int, text: str = "") -> dict[str, Any]:
+    """Ask again and again, for ten seconds at most."""
+    for _ in range(500):
+        response = service.get(path)
+        if response.status_code == status and text in response.text:
+            return response.json()  # type: ignore[no-any-return]
+        service.portal.call(_nap)  # type: ignore[union-attr]
+    raise AssertionError(f"{path} did not say {status} {text!r} but {response.status_code} {response.text}")
+
+
+async def _nap() -> None:
+    await anyio.sleep(0.02)
+
+
+def test_without_a_champion_it_starts_says_why_and_serves_after_the_first_promotion(
+    service: TestClient, shop: Store, schema: Schema
+) -> None:
+    assert service.get("/healthz").status_code == 200
+    for response in (service.get("/readyz"), service.post("/predict", json=schema.example())):
+        assert response.status_code == 503
+        assert response.headers["content-type"] == "application/problem+json"
+        assert "no model is promoted yet" in response.json()["detail"]
+        assert response.headers["retry-after"]
+    assert service.get("/openapi.json").status_code == 200
+    shop.promote("1")
+    until(service, "/readyz", 200)
+    assert service.post("/predict", json=schema.example()).status_code == 200
+
+
+def test_answers_equal_the_offline_ones(ready: TestClient, published: Path, schema: Schema) -> None:
+    model = open_model(published)
+    records = schema.records(schema.sample(30, seed=11, missing=0.3))
+    raw = model.raw(model.validated(records))
+    expected = answers(schema, model.manifest.decision, raw, "1")
+    batch = ready.post("/predict/batch", json={"records": records})
+    assert batch.status_code == 200
+    single = [ready.post("/predict", json=record).json() for record in records]
+    for answer, alone, offline in zip(batch.json()["predictions"], single, expected, strict=True):
+        assert answer["model_version"] == "1"
+        assert answer["prediction"] == pytest.approx(offline["prediction"])
+        assert alone["prediction"] == pytest.approx(offline["prediction"])
+        assert alone.get("probabilities") == pytest.approx(offline.get("probabilities"))
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [(b"{", ""), (b"[]", ""), (b'"text"', ""), (b"\xff", ""), (b'{"unheard_of": 1}', "unheard_of")],
+)
+def test_a_body_that_is_no_record_is_a_problem_that_names_the_field(
+    ready: TestClient, body: bytes, field: str
+) -> None:
+    response = ready.post("/predict", content=body)
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    assert field in [error["field"] for error in response.json()["errors"]]
+
+
+def test_each_field_is_missed_by_name(ready: TestClient, schema: Schema) -> None:
+    for column in schema.inputs:
+        record = {name: value for name, value in schema.example().items() if name != column.name}
+        response = ready.post("/predict", json=record)
+        if column.nullable:
+            assert response.status_code == 200
+        else:
+            assert response.json()["errors"] == [{"field": column.name, "detail": "Field required"}]
+        batch = ready.post(
+            "/predict/batch", json={"records": [schema.example(), {**record, column.name: []}]}
+        )
+        assert {error["field"].split(".")[0:3][1] for error in batch.json()["errors"]} == {"1"}
+
+
+def test_a_batch_has_one_record_at_least_and_a_limit(ready: TestClient, schema: Schema) -> None:
+    for records in ([], [schema.example()] * 1_001):
+        assert ready.post("/predict/batch", json={"records": records}).status_code == 422
+
+
+def test_unknown_paths_and_methods_are_problems_too(ready: TestClient) -> None:
+    for response in (ready.get("/nowhere"), ready.get("/predict")):
+        assert response.status_code in (404, 405)
+        assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_a_failure_inside_is_a_problem_without_details(
+    shop: Store, monkeypatch: pytest.MonkeyPatch, schema: Schema
+) -> None:
+    shop.promote("1")
+    monkeypatch.setattr("fraud_watch.kit.task.answers", lambda *_: 1 / 0)
+    app = create_app(Settings(store=shop.root))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        response = client.post("/predict", json=schema.example())
+    assert response.status_code == 500
+    assert "division" not in response.text
+
+
+def test_a_new_champion_serves_without_a_restart_and_a_broken_one_is_refused(
+    ready: TestClient, shop: Store, schema: Schema
+) -> None:
+    shop.promote("2")
+    until(ready, "/model", 200, '"version":"2"')
+    damaged = shop.folder("1") / "model.skops"
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    shop.promote("1")
+    said = until(ready, "/readyz", 200, "has changed since")
+    assert "model.skops" in said["detail"]
+    assert ready.post("/predict", json=schema.example()).json()["model_version"] == "2"
+    assert "model_load_failures_total 1.0" in ready.get("/metrics").text
+    shop.roll_back()
+    until(ready, "/readyz", 200, '"detail":""')
+
+
+def test_a_store_that_cannot_be_read_leaves_the_model_serving(
+    ready: TestClient, shop: Store, schema: Schema
+) -> None:
+    shop.pointer.write_text("{", encoding="utf-8")
+    until(ready, "/readyz", 200, "is damaged")
+    assert ready.post("/predict", json=schema.example()).status_code == 200
+    shutil.rmtree(shop.root)
+    assert ready.post("/predict", json=schema.example()).status_code == 200
+
+
+def test_metrics_count_requests_and_predictions_by_version(ready: TestClient, schema: Schema) -> None:
+    ready.post("/predict/batch", json={"records": [schema.example()] * 3})
+    ready.get("/made/up/by/a/caller")
+    text = ready.get("/metrics").text
+    assert 'predictions_total{version="1"} 3.0' in text
+    assert 'http_requests_total{path="/predict/batch",status="200"} 1.0' in text
+    assert 'model_loaded{version="1"} 1.0' in text
+    assert "made/up" not in text
+
+
+def test_the_documentation_follows_the_schema(ready: TestClient, schema: Schema) -> None:
+    document = ready.get("/openapi.json").json()
+    body = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert list(body["properties"]) == [column.name for column in schema.inputs]
+    assert body["additionalProperties"] is False
+    for column in schema.inputs:
+        field = body["properties"][column.name]
+        assert field["examples"]
+        described = [field, *field.get("anyOf", [])]
+        if column.categories and len(column.categories) > 1:
+            assert any(list(column.categories) == part.get("enum") for part in described)
+        if isinstance(column.max, float):
+            assert any(column.max == part.get("maximum") for part in described)
+    batch = document["paths"]["/predict/batch"]["post"]["requestBody"]
+    assert json.dumps(batch).count("#/components/schemas/Record") == 1
+    assert "Record" in document["components"]["schemas"]
+    assert ready.get("/docs").status_code == 200
+
+
+def test_the_model_says_what_it_is(ready: TestClient, schema: Schema) -> None:
+    told = ready.get("/model").json()
+    assert told["version"] == "1"
+    assert told["inputs"] == [column.name for column in schema.inputs]
+    assert np.isfinite(list(told["decision"].values())).all()

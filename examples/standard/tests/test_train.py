@@ -1,0 +1,184 @@
+"""Training: the same model from the same inputs, nothing learnt from the test rows, a card that tells."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from conftest import raw_table
+
+from fraud_watch import model as yours
+from fraud_watch.kit import UserError, gate, train
+from fraud_watch.kit.learn import score
+from fraud_watch.kit.predictor import figures, open_model
+from fraud_watch.kit.schema import Schema
+from fraud_watch.kit.settings import Params, Settings, Split
+from fraud_watch.kit.table import checked, columns_of, split
+
+
+def test_a_run_beats_the_dummy_and_passes_the_gate(trained: train.Result) -> None:
+    assert {check.name: check.passed for check in trained.checks if not check.passed} == {}
+    assert trained.checks[0].name == "gain over dummy"
+
+
+def test_the_run_keeps_everything_that_explains_it(trained: train.Result) -> None:
+    run = mlflow.get_run(trained.run)
+    assert run.data.metrics["score"] == trained.metrics["score"]
+    assert run.data.params["model.name"]
+    assert len(run.data.tags["data_sha256"]) == 64
+    assert {"git_commit", "lock_sha256"} <= run.data.tags.keys()
+    artifacts = {file.path for file in mlflow.MlflowClient().list_artifacts(trained.run)}
+    assert {"model_card.md", "plots"} <= artifacts
+    plots = mlflow.MlflowClient().list_artifacts(trained.run, "plots")
+    assert all(plot.file_size and plot.file_size > 5_000 for plot in plots)
+
+
+def test_the_card_tells_figures_intervals_gate_and_limits(trained: train.Result, schema: Schema) -> None:
+    card = trained.card.read_text(encoding="utf-8")
+    for section in ("What it is worth", "The gate", "What it looks at", "Where it ends"):
+        assert f"## {section}" in card
+    assert all(column.name in card for column in schema.inputs)
+    assert f"| score | {trained.metrics['score']:.4g} |" in card
+
+
+def test_the_same_inputs_give_the_same_model_and_nothing_is_learnt_from_the_test_rows(
+    prepared: train.Prepared, params: Params, published: Path
+) -> None:
+    """The run of the fixture learnt from the same table, but with these test rows as they are."""
+    test = prepared.rows.test
+    rows, target = prepared.features.copy(), prepared.target.copy()
+    rows.iloc[test, : len(prepared.numbers)] = 1e6
+    target[test] = target[test][::-1]
+    other = replace(prepared, features=rows, target=target)
+    learned = train.fit(other, params, params.model.options)
+    model = open_model(published)
+    first = prepared.examine(model).raw
+    np.testing.assert_array_equal(first, figures(learned.estimator, prepared.features.iloc[test]))
+    assert learned.decision == model.manifest.decision
+
+
+@pytest.mark.parametrize("name", ["linear", "boosting", "forest"])
+def test_each_estimator_of_model_py_learns(prepared: train.Prepared, params: Params, name: str) -> None:
+    options = {"forest": {"n_estimators": 20}, "boosting": {"max_iter": 20}}.get(name, {})
+    inside, test = prepared.rows.train, prepared.rows.test
+    pipeline = yours.build(name, options, prepared.numbers, prepared.categories, params.seed)
+    pipeline.fit(prepared.features.iloc[inside], prepared.target[inside])
+    raw = figures(pipeline, prepared.features.iloc[test])
+    shuffled = np.random.default_rng(0).permutation(raw)
+    truth = prepared.target[test]
+    assert score(prepared.schema, truth, raw) > score(prepared.schema, truth, shuffled)
+
+
+def test_tuning_searches_and_keeps_the_best(prepared: train.Prepared, params: Params) -> None:
+    tuned = params.model_copy(update={"tuning": params.tuning.model_copy(update={"trials": 3})})
+    said: list[str] = []
+
+    def step(what: str) -> nullcontext[None]:
+        said.append(what)
+        return nullcontext()
+
+    options = train.tune(prepared, tuned, step)
+    yours.build(params.model.name, options, prepared.numbers, prepared.categories, params.seed)
+    assert len(said) == 3
+    assert "best" in said[-1]
+
+
+def test_an_estimator_that_model_py_lacks_is_named(params: Params, machine: Settings) -> None:
+    other = params.model_copy(update={"model": params.model.model_copy(update={"name": "oracle"})})
+    with pytest.raises(UserError, match=r"params\.yaml: model: model\.py cannot build it"):
+        train.train(other, machine, lambda _: nullcontext())
+
+
+@pytest.fixture
+def timed(schema: Schema) -> Schema:
+    """The project's schema with a time and a group column added."""
+    content = schema.model_dump(mode="json", exclude_unset=True)
+    content["columns"] += [
+        {"name": "when_", "type": "datetime", "input": False},
+        {"name": "who_", "type": "text", "input": False},
+    ]
+    return Schema.parse({**content, "time": "when_", "group": "who_"}, "schema.yaml")
+
+
+@pytest.mark.parametrize("how", ["stratified", "random", "time", "group"])
+def test_a_split_does_what_its_name_says(timed: Schema, how: str) -> None:
+    if how == "stratified" and timed.problem == "regression":
+        how = "random"
+    frame = checked(timed, raw_table(timed, 300), "here")
+    rows = split(timed, Split.model_validate({"how": how, "test": 0.25, "folds": 3}), frame, seed=1)
+    assert sorted([*rows.train, *rows.test]) == list(range(300))
+    assert 40 <= len(rows.test) <= 110
+    if how == "time":
+        moments = frame["when_"].to_numpy()
+        assert moments[rows.train].max() <= moments[rows.test].min()
+    if how == "group":
+        assert not set(frame["who_"].iloc[rows.train]) & set(frame["who_"].iloc[rows.test])
+    for inside, outside in rows.folds:
+        assert not set(inside) & set(outside)
+        assert max(*inside, *outside) < len(rows.train)
+
+
+def test_a_split_that_lacks_its_column_says_so(schema: Schema) -> None:
+    bare = schema.model_copy(update={"time": None, "group": None})
+    frame = checked(bare, raw_table(bare, 50), "here")
+    for how in ("time", "group"):
+        with pytest.raises(UserError, match=f"schema.yaml names no {how} column"):
+            split(bare, Split.model_validate({"how": how}), frame, seed=1)
+
+
+def test_params_yaml_is_checked_to_the_key(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    with pytest.raises(UserError, match="is missing"):
+        Params.load(path)
+    path.write_text("data: {source: x.csv}\nsplit: {how: random, fold: 3}\nmodel: {name: linear}\n")
+    with pytest.raises(UserError, match=r"split\.fold: Extra inputs are not permitted"):
+        Params.load(path)
+    path.write_text("data: [")
+    with pytest.raises(UserError, match="is not valid YAML"):
+        Params.load(path)
+
+
+def test_the_gate_names_each_limit_that_is_missed(
+    published: Path, prepared: train.Prepared, params: Params
+) -> None:
+    model = open_model(published)
+    strict = params.gate.model_copy(
+        update={"gain_over_dummy": 2.0, "slice_gain": 2.0, "loss_to_champion": 0.0}
+    )
+    checks = gate.judge(prepared.examine(model), model, strict)
+    failed = [check.name for check in checks if not check.passed]
+    assert "gain over dummy" in failed
+    assert "loss to champion" not in failed
+    assert all(name.startswith(("gain", "slice")) for name in failed)
+
+
+def test_the_gate_sees_an_expectation_broken(published: Path, prepared: train.Prepared) -> None:
+    model = open_model(published)
+    schema = model.schema
+    numbers = [c for c in schema.inputs if c.type in ("number", "integer")]
+    both = {
+        name: gate.violations(
+            type(model)(schema.model_copy(update={"expect": expect}), model.manifest, model.predictor),
+            prepared.examine(model).frame,
+        )
+        for name, expect in (
+            ("up", schema.expect.model_copy(update={"increasing": tuple(c.name for c in numbers)})),
+            ("down", schema.expect.model_copy(update={"decreasing": tuple(c.name for c in numbers)})),
+        )
+    }
+    # A column that the model uses cannot please both expectations.
+    worst = max(both["up"][f"{c.name} increasing"] + both["down"][f"{c.name} decreasing"] for c in numbers)
+    assert worst > 0.5
+
+
+def test_a_champion_that_cannot_read_todays_table_is_no_rival(
+    published: Path, prepared: train.Prepared
+) -> None:
+    model = open_model(published)
+    exam = prepared.examine(model)
+    older = replace(exam, frame=exam.frame.drop(columns=model.schema.inputs[0].name))
+    with pytest.raises(UserError, match="the champion cannot be compared"):
+        gate.score_of(model, older)
+    assert columns_of(model.schema, prepared.frame)

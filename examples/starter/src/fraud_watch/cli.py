@@ -1,0 +1,272 @@
+"""The command line. Every Makefile verb, CI step and pipeline stage ends here."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from .kit import UserError
+from .kit.settings import PARAMS, PROJECT, SCHEMA, Params, settings
+
+if TYPE_CHECKING:
+    from .kit.gate import Check
+
+# MLflow's own progress lines would drown ours.
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+app = typer.Typer(name=PROJECT, no_args_is_help=True, pretty_exceptions_enable=False)
+console = Console(highlight=False)
+DEMO = Path("data", "demo.py")
+
+Version = Annotated[str | None, typer.Argument(help="Without one, the newest that passed the gate.")]
+
+
+@app.callback()
+def main() -> None:
+    """Train, judge, promote and serve the model. On a first day: fetch, train, promote, serve."""
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """Show a piece of work while it runs, and how long it took."""
+    began = time.perf_counter()
+    with console.status(f"{what} …"):
+        yield
+    console.print(f"[green]✓[/] {what} [dim]{time.perf_counter() - began:.1f} s[/]")
+
+
+@app.command()
+def fetch() -> None:
+    """Put the raw table where params.yaml says it is: the demo's is made; your own must lie there."""
+    named = Params.load(PARAMS).data.source
+    source = Path(named)
+    if named.lower().startswith("select"):
+        console.print("params.yaml names a query: the database is asked when training")
+    elif source.exists():
+        console.print(f"{source} is there")
+    elif DEMO.exists():
+        source.parent.mkdir(parents=True, exist_ok=True)
+        with step(f"Making the demo's table, {source}"):
+            subprocess.run([sys.executable, str(DEMO), str(source)], check=True)
+    else:
+        raise UserError(f"{source} is not there: put your table there, or change data.source in params.yaml")
+
+
+@app.command()
+def check() -> None:
+    """Hold the data against schema.yaml; every cell that does not fit is named."""
+    from .kit import table
+    from .kit.schema import Schema
+
+    params, schema = Params.load(PARAMS), Schema.load(SCHEMA)
+    frame = table.load(schema, params.data.source, settings().data_url)
+    console.print(f"[green]✓[/] {len(frame)} rows fit schema.yaml; data hash {table.data_hash(frame)[:16]}")
+
+
+@app.command()
+def adopt(
+    table: Annotated[Path, typer.Argument(help="Your table: a .csv or .parquet file.")],
+    target: Annotated[str, typer.Option(help="The column to predict, as its header calls it.")],
+    encoding: Annotated[str, typer.Option(help="The encoding of a CSV file.")] = "utf-8",
+) -> None:
+    """Make this project yours: infer schema.yaml from your own table and take it in."""
+    from .kit import adopt
+
+    decisions = adopt.adopt(Path(), table, target, encoding)
+    adopt.show(decisions, console)
+
+
+@app.command()
+def train() -> None:
+    """Train, evaluate, register, and hold the model against the gate. The model card says what came of it."""
+    from .kit import train
+
+    result = train.train(Params.load(PARAMS), settings(), step)
+    figures = ", ".join(f"{name} {value:.3g}" for name, value in result.metrics.items())
+    console.print(f"Version [bold]{result.version}[/]: {figures}\nModel card: {result.card}")
+    _verdict(result.version, result.checks)
+
+
+@app.command()
+def gate(version: Version = None) -> None:
+    """Judge a registered version anew, against today's limits, data and champion."""
+    from .kit import train
+
+    judged, checks = train.rejudge(Params.load(PARAMS), settings(), version, step)
+    if not _verdict(judged, checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def promote(version: Version = None) -> None:
+    """Let a version serve. It must have passed the gate against the champion of now."""
+    from .kit import registry
+
+    console.print(f"[green]✓[/] Version [bold]{registry.promote(settings(), version)}[/] is the champion")
+
+
+@app.command()
+def rollback() -> None:
+    """Let the champion before this one serve again."""
+    from .kit import registry
+
+    console.print(f"[green]✓[/] Version [bold]{registry.roll_back(settings())}[/] is the champion again")
+
+
+@app.command()
+def models() -> None:
+    """List the registered versions: what they are worth, how the gate judged, which one serves."""
+    from .kit import registry
+
+    listing = Table("version", "made", "score", "gate", "role")
+    for row in registry.listing(settings()):
+        listing.add_row(*row)
+    console.print(listing)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; HOST in the environment.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; PORT in the environment.")] = None,
+) -> None:
+    """Serve the champion over HTTP. Starts without one too, and serves once a version is promoted."""
+    import uvicorn
+
+    from .kit.serve.app import create_app
+    from .kit.serve.telemetry import log_as_json
+
+    machine = settings()
+    host, port = host or machine.host, machine.port if port is None else port
+    if sys.stdout.isatty():
+        console.print(f"Documentation: http://{host}:{port}/docs\nA call to paste:\n\n{_call(host, port)}\n")
+    log_as_json(machine.log_level)
+    uvicorn.run(create_app(machine), host=host, port=port, log_config=None, timeout_graceful_shutdown=10)
+
+
+@app.command()
+def call() -> None:
+    """Print a request for the running service, ready to paste."""
+    machine = settings()
+    typer.echo(_call(machine.host, machine.port))
+
+
+@app.command()
+def score(
+    source: Annotated[Path, typer.Argument(help="Rows to score: a .parquet file.")],
+    output: Annotated[Path, typer.Argument(help="Where the rows and their predictions go.")],
+) -> None:
+    """Score a file with the champion, in constant memory. A run that was stopped goes on where it was."""
+    from .kit import batch
+    from .kit.store import Store
+
+    store = Store(settings().store)
+    champion = store.champion()
+    if champion is None:
+        raise UserError(f"no model is promoted yet: run `{PROJECT} promote`")
+    with console.status("Scoring …") as status:
+
+        def tell(rows: int) -> None:
+            status.update(f"Scoring … {rows} rows")
+
+        done = batch.score_file(store.open(champion), champion.version, source, output, tell=tell)
+    console.print(f"[green]✓[/] {done} rows scored by version {champion.version} into {output}")
+
+
+@app.command()
+def demo() -> None:
+    """The whole life in one go: fetch, train, promote, serve, one prediction, stop."""
+    from .kit import registry, train
+    from .kit.store import Store
+
+    fetch()
+    result = train.train(Params.load(PARAMS), settings(), step)
+    if _verdict(result.version, result.checks):
+        registry.promote(settings(), result.version)
+        console.print(f"[green]✓[/] Promoted version {result.version}")
+    elif Store(settings().store).champion() is None:
+        raise UserError("the first model did not pass the gate, so there is nothing to serve: see above")
+    with _running() as url:
+        answer = _ask(f"{url}/predict", _example())
+    console.print("[green]✓[/] Served, asked and stopped. Request and answer:")
+    console.print_json(data=_example())
+    console.print_json(data=answer)
+
+
+def run() -> None:
+    """The entry point: what the user can mend is said without a traceback."""
+    try:
+        app()
+    except UserError as error:
+        complaint = f"[red]✗[/] {escape(str(error))}"
+        Console(stderr=True, highlight=False).print(complaint, soft_wrap=True)
+        sys.exit(2)
+
+
+def _verdict(version: str, checks: "list[Check]") -> bool:
+    """Show what the gate said; gives whether all of it is good."""
+    listing = Table("check", "passed", title=f"The gate on version {version}", title_justify="left")
+    for check in checks:
+        listing.add_row(str(check), "[green]yes[/]" if check.passed else "[red]no[/]")
+    console.print(listing)
+    passed = all(check.passed for check in checks)
+    if not passed:
+        console.print("It stays registered and cannot be promoted. Limits: params.yaml, gate.")
+    return passed
+
+
+def _example() -> dict[str, object]:
+    from .kit.schema import Schema
+
+    return Schema.load(SCHEMA).example()
+
+
+def _call(host: str, port: int) -> str:
+    body = json.dumps(_example(), ensure_ascii=False).replace("'", "'\\''")
+    return f"curl -s http://{host}:{port}/predict -H 'Content-Type: application/json' -d '{body}'"
+
+
+def _ask(url: str, record: dict[str, object]) -> object:
+    request = urllib.request.Request(url, json.dumps(record).encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return json.load(response)
+    except urllib.error.HTTPError as error:
+        raise UserError(f"the service refused schema.yaml's own example: {error.read().decode()}") from None
+
+
+@contextmanager
+def _running() -> Iterator[str]:
+    """The service on a free port of this machine, until the end of the block."""
+    import uvicorn
+
+    from .kit.serve.app import create_app
+
+    server = uvicorn.Server(uvicorn.Config(create_app(settings()), port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    with step("Starting the service"):
+        thread.start()
+        while thread.is_alive() and not server.started:
+            time.sleep(0.05)
+    try:
+        yield "http://{}:{}".format(*server.servers[0].sockets[0].getsockname())
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+if __name__ == "__main__":
+    run()

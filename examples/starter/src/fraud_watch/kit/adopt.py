@@ -1,0 +1,247 @@
+"""Your own table instead of the demo's: ``adopt`` writes all that follows from it, or nothing."""
+
+import csv
+import hashlib
+import io
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from .. import data
+from . import UserError
+from .infer import Inference, infer
+from .schema import Schema
+from .settings import PROJECT, Params
+from .table import load, split
+
+CODE = Path("src", __name__.split(".")[0])
+YOURS = ("data.py", "features.py", "model.py")
+DEMO_FILES = {
+    "5cc32ac4a7fff41b1769a781e2de9f2fdc4b5b9791a496c1ea7e2bc659d4fc46",  # classification: schema.yaml
+    "094c45c343ee3682cd0a93ad779b747925fed86999f4bb20d9e29cb3fdd47429",  # classification: features.py
+    "b049782e2dc787cfa6e949584d6e85e23de346ab35252aa3114cd72782c0f4bf",  # regression: schema.yaml
+    "3909f35b5bec0e40fa6705bbeab93e9986e2305b90a4b7adc7fcb178e059ecd7",  # regression: features.py
+}
+"""Fingerprints of the demo's files: while a file has one of these, nobody has put work into it."""
+DEMO_TABLE = ("data/demo.py", "data/dvc.yaml", "data/dvc.lock")
+DEMO_MADE = ("data/raw.csv", "data/raw.parquet", "reports", "mlruns", "mlflow.db", "store")
+DEMO_LEARNING = {"false_positive": "1", "false_negative": "1", "logarithm": "false"}
+"""What replaces in params.yaml what is right for the demo alone."""
+HEADING = """\
+# The one source of columns: checks, requests, documentation, signature and behaviour tests follow this file.
+# `adopt` wrote it from the table: correct what it took wrongly, and give each column its `meaning`. Ranges
+# leave some room beyond what was seen. `expect` may list columns as increasing, decreasing, invariant.
+"""
+NEUTRAL = '''\
+"""What the model sees, made from the raw columns. This file is yours.
+
+The contract (see ``kit/columns.py``): pure functions of columns that look at no other row, for the same code
+runs on the whole table in training and on one request in serving.
+"""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from .kit.columns import Columns, as_is, length
+
+TEXTS: tuple[str, ...] = ()
+"""Columns of raw text. The model sees how long each is, until you make more of what they say."""
+
+
+def features(columns: Columns) -> dict[str, NDArray[Any]]:
+    """All features by name: float64 arrays are numbers to the model, object arrays categories."""
+    return as_is(columns, without=TEXTS) | {f"{name}.length": length(columns[name]) for name in TEXTS}
+'''
+
+
+class SchemaDumper(yaml.SafeDumper):
+    """Writes tuples on one line."""
+
+
+SchemaDumper.add_representer(tuple, lambda d, row: d.represent_sequence("tag:yaml.org,2002:seq", row, True))
+
+
+def adopt(root: Path, table: Path, target: str, encoding: str = "utf-8") -> Inference:
+    """Make the project in ``root`` one about ``table``. After an error nothing has changed."""
+    before, demo = Schema.load(root / "schema.yaml"), untouched(root / "schema.yaml")
+    source = "data/raw.parquet" if is_parquet(table) else "data/raw.csv"
+    with tempfile.TemporaryDirectory(prefix=".adopt-", dir=root) as scratch:
+        new, old = Path(scratch, "new"), Path(scratch, "old")
+        found = prepare(root, new, read(table, encoding), source, target, demo)
+        swap(root, new, old, DEMO_TABLE + (DEMO_MADE if demo else ()))
+    warnings = []
+    if not demo:
+        kept = "versions trained on the earlier table stay, but cannot be compared with new ones"
+        warnings.append(f"{kept}; the service goes on with the champion of then until you promote another")
+    if (root / ".dvc").is_dir():
+        warnings.append(f"the table is not in DVC yet: uv run dvc add {source}")
+    now = Schema.load(root / "schema.yaml")
+    stale = {column.name for column in before.columns} - {column.name for column in now.columns}
+    return replace(found, warnings=(*found.warnings, *warnings, *still_named(root, stale)))
+
+
+def prepare(root: Path, new: Path, raw: pd.DataFrame, source: str, target: str, demo: bool) -> Inference:
+    """Write into ``new`` every file that changes, and check that they fit together."""
+    before, params = Schema.load(root / "schema.yaml"), Params.load(root / "params.yaml")
+    (new / CODE).mkdir(parents=True)
+    (new / "data").mkdir()
+    (raw.to_parquet if is_parquet(new / source) else raw.to_csv)(new / source, index=False)
+    # What training will read, with its idea of which cells are missing.
+    found = infer(data.load(str(new / source)), target, before.problem)
+    (new / "schema.yaml").write_text(schema_text(found, before.problem), encoding="utf-8")
+    schema = Schema.load(new / "schema.yaml")
+    how = split_how(schema, params, load(schema, str(new / source)))
+    if schema.time and how != "time":
+        lacking = f"rows split by {schema.time} would lack a class: split.how is {how} instead"
+        found = replace(found, warnings=(*found.warnings, lacking))
+    values = {"source": source, "how": how} | (DEMO_LEARNING if demo else {})
+    text = (root / "params.yaml").read_text(encoding="utf-8")
+    (new / "params.yaml").write_text(with_values(text, values), encoding="utf-8")
+    now = Params.load(new / "params.yaml")
+    if (now.data.source, now.split.how) != (source, how):
+        raise UserError(f"params.yaml: write data.source: {source} and split.how: {how}, then adopt again")
+    features = root / CODE / "features.py"
+    if untouched(features) or features.read_text(encoding="utf-8") == neutral(before):
+        (new / CODE / "features.py").write_text(neutral(schema), encoding="utf-8")
+    return found
+
+
+def show(found: Inference, console: Console) -> None:
+    """What was decided and why, for the terminal."""
+    listing = Table("column", "use", "type", Column("allowed", max_width=40, no_wrap=True), "missing", "why")
+    for column in (found.target, *found.columns):
+        block = column.block
+        called = " → ".join(dict.fromkeys([column.header, block.get("name", column.header)]))
+        values = block.get("classes") or block.get("categories") or ()
+        allowed = f"{block['min']} to {block['max']}" if "min" in block else ", ".join(map(str, values))
+        missing = "yes" if block.get("nullable") else ""
+        row = (called, column.use, block.get("type", ""), allowed, missing, column.why)
+        listing.add_row(*map(escape, row))
+    console.print(listing)
+    for sentence in found.warnings:
+        console.print(f"[yellow]![/] {escape(sentence)}", soft_wrap=True)
+    console.print(f"Read schema.yaml through, then: {PROJECT} train")
+
+
+def is_parquet(table: Path) -> bool:
+    return table.suffix.lower() == ".parquet"
+
+
+def read(table: Path, encoding: str) -> pd.DataFrame:
+    """The table as it stands there: a CSV's cells as text, without the blanks around them."""
+    try:
+        frame = _parquet(table) if is_parquet(table) else _csv(table, encoding)
+    except LookupError:
+        raise UserError(f"{encoding} is no encoding known here; utf-8, cp1252 and utf-16 are") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{table} is not {encoding} text, see byte {error.start}: is it cp1252?") from None
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"{table} cannot be read as a table: {error}") from None
+    headers = [str(header) or f"unnamed_{place}" for place, header in enumerate(frame.columns, 1)]
+    if twice := sorted({header for header in headers if headers.count(header) > 1}):
+        raise UserError(f"{table}: {', '.join(twice)} heads more than one column; rename the others")
+    return frame.set_axis(headers, axis="columns")
+
+
+def untouched(path: Path) -> bool:
+    """Whether the file is still the demo's."""
+    return hashlib.sha256(path.read_text(encoding="utf-8").encode()).hexdigest() in DEMO_FILES
+
+
+def swap(root: Path, new: Path, old: Path, gone: Iterable[str]) -> None:
+    """Move the files under ``new`` into ``root``, and what they replace or what is gone to ``old``.
+
+    Whatever goes wrong on the way, everything is moved back.
+    """
+    changed = [str(path.relative_to(new)) for path in new.rglob("*") if path.is_file()]
+    moves = [(root / name, old / name) for name in {*gone, *changed} if (root / name).exists()]
+    moves += [(new / name, root / name) for name in changed]
+    with ExitStack() as undo:
+        for source, target in moves:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(source, target)
+            undo.callback(shutil.move, target, source)
+        undo.pop_all()
+
+
+def schema_text(found: Inference, problem: str) -> str:
+    """schema.yaml, with reasons; what it expects of the model is left to the project's owner."""
+    blocks = [column.block for column in found.columns if column.block]
+    dates = [b["name"] for b in blocks if b["type"] == "datetime" and not {"nullable", "pii"} & b.keys()]
+    groups = [b["name"] for b in blocks if b["type"] == "category" and 2 <= len(b["categories"]) <= 10]
+    parts = {
+        "problem": problem,
+        "target": found.target.block,
+        "time": dates[0] if len(dates) == 1 else None,
+        "slices": tuple(groups[:2]),
+        "ignored": tuple(column.header for column in found.columns if not column.block),
+        "columns": blocks,
+    }
+    given = {key: value for key, value in parts.items() if value}
+    text = yaml.dump(given, Dumper=SchemaDumper, sort_keys=False, allow_unicode=True, width=100)
+    for column in (column for column in found.columns if column.block):
+        called = f"- name: {column.block['name']}\n"
+        text = text.replace(called, f"{called.rstrip()} # {column.why}\n")
+    return HEADING + text
+
+
+def split_how(schema: Schema, params: Params, frame: pd.DataFrame) -> str:
+    """How to split: by time where the rows have one and each part gets all classes."""
+    if schema.time:
+        by_time = params.split.model_copy(update={"how": "time"})
+        rows, target = split(schema, by_time, frame, params.seed), frame[schema.target.name].to_numpy()
+        parts = [rows.train, rows.test, *(rows.train[inside] for inside, _ in rows.folds)]
+        if all(len(set(target[part])) >= len(schema.target.classes) for part in parts):
+            return "time"
+    return "stratified" if schema.target.classes else "random"
+
+
+def with_values(text: str, values: dict[str, str]) -> str:
+    """params.yaml with some of its values replaced; comments and order stay."""
+    for key, value in values.items():
+        text = re.sub(rf"(?m)^( +{key}:)[^#\n{{}}]*?( *#.*)?$", rf"\1 {value}\2", text)
+    return text
+
+
+def neutral(schema: Schema) -> str:
+    """A features.py that fits the schema: all columns as they are, and the lengths of texts."""
+    listed = "".join(f'    "{column.name}",\n' for column in schema.inputs if column.type == "text")
+    return NEUTRAL.replace("= ()", f"= (\n{listed})") if listed else NEUTRAL
+
+
+def still_named(root: Path, stale: set[str]) -> Iterator[str]:
+    """Where code of the project's owner names columns that are no more."""
+    for path in (path for path in sorted((root / CODE).glob("*.py")) if path.name in YOURS):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            for name in stale.intersection(re.findall(r"""["'](\w+)["']""", line)):
+                yield f"{path.name} line {number} still names `{name}`, which the table does not have"
+
+
+def _parquet(table: Path) -> pd.DataFrame:
+    """The rows with their named index; whatever Python objects a column holds become text, as in a CSV."""
+    frame = pd.read_parquet(table)
+    frame = frame.reset_index(drop=not any(frame.index.names))
+    return frame.apply(lambda c: c.astype(object).map(str, na_action="ignore") if c.dtype.kind == "O" else c)
+
+
+def _csv(table: Path, encoding: str) -> pd.DataFrame:
+    text = table.read_bytes().decode(encoding).lstrip("\ufeff\r\n")
+    if not text.strip():
+        raise UserError(f"{table} is empty")
+    # The mark that cuts the header into most columns.
+    mark = max(",;\t|", key=lambda mark: len(next(csv.reader(io.StringIO(text), delimiter=mark))))
+    # Without pandas' own idea of a header, a row that is too long is an error and not an index.
+    as_text = {"header": None, "dtype": str, "keep_default_na": False, "skipinitialspace": True}
+    cells = pd.read_csv(io.StringIO(text), sep=mark, **as_text).apply(lambda column: column.str.strip())
+    return cells.iloc[1:].set_axis(cells.iloc[0].tolist(), axis="columns")

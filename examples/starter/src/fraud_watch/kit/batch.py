@@ -1,0 +1,78 @@
+"""Scoring a file: in constant memory, resumed where it stopped, the output replaced in one step."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from . import UserError, task
+from .predictor import Model
+from .table import checked, columns_of
+
+Tell = Callable[[int], None]
+CHUNK = 50_000
+
+
+def score_file(model: Model, version: str, source: Path, output: Path, tell: Tell, chunk: int = CHUNK) -> int:
+    """Score every row of ``source`` (Parquet) into ``output``; gives the number of rows.
+
+    Finished chunks lie in a folder beside the output until all are there. A second call with the same input
+    and model goes on after them.
+    """
+    if source.suffix != ".parquet" or output.suffix != ".parquet":
+        raise UserError("score reads and writes .parquet files")
+    if not source.exists():
+        raise UserError(f"{source} is not there")
+    parts = output.with_name(f".{output.name}.parts")
+    stat = source.stat()
+    input_file = f"{source.resolve()}, {stat.st_size} bytes of {stat.st_mtime_ns}"
+    _claim(parts, {"input": input_file, "version": version, "chunk": str(chunk)})
+    done = 0
+    for number, rows in enumerate(_chunks(source, chunk)):
+        part = parts / f"{number:06d}.parquet"
+        if not part.exists():
+            table = checked(model.schema, rows, f"{source} after row {done}", target=False)
+            raw = model.raw(columns_of(model.schema, table))
+            scored = {**task.table(model.schema, model.manifest.decision, raw), "model_version": version}
+            draft = part.with_suffix(".draft")
+            pq.write_table(pa.Table.from_pandas(rows.assign(**scored), preserve_index=False), draft)
+            draft.replace(part)
+        done += len(rows)
+        tell(done)
+    _join(sorted(parts.glob("*.parquet")), output)
+    shutil.rmtree(parts)
+    return done
+
+
+def _chunks(source: Path, chunk: int) -> Iterator[pd.DataFrame]:
+    try:
+        file = pq.ParquetFile(source)
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{source} is not a Parquet file: {error}") from None
+    if not file.metadata.num_rows:
+        raise UserError(f"{source} has no rows")
+    for batch in file.iter_batches(chunk):
+        yield batch.to_pandas()
+
+
+def _claim(parts: Path, work: dict[str, str]) -> None:
+    """Keep finished chunks only if they belong to this very work."""
+    note = parts / "work.json"
+    if parts.exists() and (not note.exists() or json.loads(note.read_text(encoding="utf-8")) != work):
+        shutil.rmtree(parts)
+    if not parts.exists():
+        parts.mkdir(parents=True)
+        note.write_text(json.dumps(work), encoding="utf-8")
+
+
+def _join(parts: list[Path], output: Path) -> None:
+    draft = output.with_name(f".{output.name}.draft")
+    schema = pa.unify_schemas([pq.read_schema(part) for part in parts], promote_options="permissive")
+    with pq.ParquetWriter(draft, schema) as writer:
+        for part in parts:
+            writer.write_table(pq.read_table(part).cast(schema))
+    draft.replace(output)

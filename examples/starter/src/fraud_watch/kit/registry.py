@@ -1,0 +1,163 @@
+"""The registry: MLflow, where people look at runs and versions. Serving never reads it."""
+
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, TensorSpec
+from mlflow.types import Schema as Specs
+
+from . import UserError, task
+from .predictor import Model, open_model
+from .schema import Schema
+from .settings import PROJECT, Settings
+from .store import Store
+from .table import checked, columns_of
+
+CHALLENGER, CHAMPION = "challenger", "champion"
+GATE, REASONS, AGAINST = "gate", "gate_reasons", "gate_against"
+
+
+def connect(settings: Settings) -> mlflow.MlflowClient:
+    mlflow.set_tracking_uri(settings.mlflow_tracking_uri)
+    mlflow.set_experiment(PROJECT)
+    return mlflow.MlflowClient()
+
+
+def signature(schema: Schema) -> ModelSignature:
+    """What the registered model takes: the schema's input columns."""
+    types = {"number": "double", "integer": "long", "boolean": "boolean", "datetime": "datetime"}
+    specs: list[ColSpec | TensorSpec] = []
+    for c in schema.inputs:
+        # A column of whole numbers with gaps is one of floats to pandas.
+        floats = c.nullable and c.type in ("integer", "boolean")
+        kind = "double" if floats else types.get(c.type, "string")
+        specs.append(ColSpec(kind, c.name, required=not c.nullable))
+    return ModelSignature(inputs=Specs(specs))
+
+
+def register(folder: Path, schema: Schema) -> str:
+    """Log the model's files to the active run and register them; gives the version."""
+    with warnings.catch_warnings():
+        # schema.yaml says what the model takes, so there is nothing to guess from an example.
+        warnings.filterwarnings("ignore", "(?s).*input example was not provided")
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            loader_module=__name__,
+            data_path=str(folder),
+            signature=signature(schema),
+            registered_model_name=PROJECT,
+            pip_requirements=[PROJECT],
+        )
+    return str(logged.registered_model_version)
+
+
+class _Loaded:
+    """A registered model as MLflow's own ``pyfunc`` calls it."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
+        schema, decision = self.model.schema, self.model.manifest.decision
+        named = rows.rename(columns={c.name: c.header for c in schema.inputs})
+        table = checked(schema, named, "the input", target=False)
+        return pd.DataFrame(task.table(schema, decision, self.model.raw(columns_of(schema, table))))
+
+
+def _load_pyfunc(path: str) -> _Loaded:
+    return _Loaded(open_model(Path(path)))
+
+
+@contextmanager
+def files_of(version: str) -> Iterator[Path]:
+    """A version's files, fetched from the registry for as long as they are needed."""
+    with tempfile.TemporaryDirectory() as scratch:
+        uri = f"models:/{PROJECT}/{version}"
+        try:
+            found = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch)
+        except MlflowException as error:
+            raise UserError(f"the registry has no files for version {version}: {error}") from None
+        yield next(Path(found).rglob("manifest.json")).parent
+
+
+def versions(client: mlflow.MlflowClient) -> list[ModelVersion]:
+    """All registered versions, newest first."""
+    found = client.search_model_versions(f"name = '{PROJECT}'")
+    return sorted(found, key=lambda version: int(version.version), reverse=True)
+
+
+def find(client: mlflow.MlflowClient, version: str | None) -> ModelVersion:
+    """The version of that number; without one, the challenger."""
+    try:
+        if version is None:
+            return client.get_model_version_by_alias(PROJECT, CHALLENGER)
+        return client.get_model_version(PROJECT, version)
+    except MlflowException:
+        wanted = f"version {version}" if version else "version that passed the gate"
+        known = ", ".join(str(v.version) for v in versions(client)) or "none"
+        raise UserError(f"there is no {wanted}; registered: {known}") from None
+
+
+def note_gate(client: mlflow.MlflowClient, version: str, failures: list[str], against: str) -> None:
+    """Record the gate's verdict on a version; one that passed becomes the challenger."""
+    client.set_model_version_tag(PROJECT, version, GATE, "failed" if failures else "passed")
+    client.set_model_version_tag(PROJECT, version, REASONS, "; ".join(failures) or "none")
+    client.set_model_version_tag(PROJECT, version, AGAINST, against)
+    if not failures:
+        client.set_registered_model_alias(PROJECT, CHALLENGER, version)
+
+
+def promote(settings: Settings, version: str | None) -> str:
+    """Publish a version that passed the gate to the store and let it serve; gives the version.
+
+    The order matters: files first, then the pointer, then the alias. Killed anywhere, the old champion serves
+    on, and the same call again completes the work.
+    """
+    client, store = connect(settings), Store(settings.store)
+    chosen = find(client, version)
+    number, now = str(chosen.version), store.champion()
+    if now is None or now.version != number:
+        against = now.version if now else "none"
+        if chosen.tags.get(GATE) != "passed":
+            reasons = chosen.tags.get(REASONS, "it was not judged")
+            raise UserError(f"version {number} did not pass the gate: {reasons}")
+        if chosen.tags.get(AGAINST) != against:
+            remedy = f"run `{PROJECT} gate {number}` first"
+            raise UserError(f"version {number} was judged against another champion: {remedy}")
+        with files_of(number) as folder:
+            store.publish(number, folder)
+        store.promote(number)
+    client.set_registered_model_alias(PROJECT, CHAMPION, number)
+    return number
+
+
+def roll_back(settings: Settings) -> str:
+    """Let the champion before serve again; the store comes first here too."""
+    champion = Store(settings.store).roll_back()
+    connect(settings).set_registered_model_alias(PROJECT, CHAMPION, champion.version)
+    return champion.version
+
+
+def listing(settings: Settings) -> list[tuple[str, str, str, str, str]]:
+    """Version, when it was made, score, gate and role of every version. The store says who serves."""
+    client, champion = connect(settings), Store(settings.store).champion()
+    aliases = client.get_registered_model(PROJECT).aliases if versions(client) else {}
+    rows = []
+    for entry in versions(client):
+        made = datetime.fromtimestamp(entry.creation_timestamp / 1000).isoformat(" ", "minutes")
+        score = client.get_run(str(entry.run_id)).data.metrics.get("score", float("nan"))
+        roles = ["champion"] if champion and champion.version == str(entry.version) else []
+        roles += ["challenger"] if aliases.get(CHALLENGER) == entry.version else []
+        gate = entry.tags.get(GATE, "not judged")
+        reasons = f": {entry.tags[REASONS]}" if gate == "failed" else ""
+        rows.append((str(entry.version), made, f"{score:.4g}", gate + reasons, ", ".join(roles)))
+    return rows

@@ -1,0 +1,76 @@
+"""Settings: the machine's from the environment (or ``.env``), the experiment's from ``params.yaml``."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from . import UserError
+from .columns import Part
+from .schema import File, explain
+from .task import Learning
+
+SCHEMA, PARAMS = Path("schema.yaml"), Path("params.yaml")
+PROJECT = __name__.split(".")[0].replace("_", "-")
+"""The project's name on the command line, in the registry and in the metrics."""
+
+
+class Settings(BaseSettings):
+    """Where things are. Each has an environment variable of the same name, in capitals."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+    store: Path = Path("store")
+    mlflow_tracking_uri: str = "sqlite:///mlflow.db"
+    data_url: str | None = None
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    reload_seconds: Annotated[float, Field(gt=0)] = 1.0
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise UserError(explain(error, {}, "environment or .env")) from None
+
+
+class Data(Part):
+    source: str
+
+
+class Split(Part):
+    how: Literal["stratified", "random", "time", "group"]
+    test: Annotated[float, Field(gt=0, lt=0.9)] = 0.2
+    folds: Annotated[int, Field(ge=2, le=20)] = 5
+
+
+class Estimator(Part):
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Tuning(Part):
+    trials: Annotated[int, Field(ge=0)] = 0
+
+
+class Gate(Part):
+    """What a model must show before it may serve; see ``gate.py``."""
+
+    gain_over_dummy: float = 0.05
+    loss_to_champion: Annotated[float, Field(ge=0)] = 0.01
+    slice_gain: float = 0.0
+    slice_rows: Annotated[int, Field(ge=1)] = 100
+    violations: Annotated[float, Field(ge=0, le=1)] = 0.05
+
+
+class Params(File):
+    seed: int = 7
+    data: Data
+    split: Split
+    model: Estimator
+    learning: Learning = Learning()
+    tuning: Tuning = Tuning()
+    gate: Gate = Gate()

@@ -1,0 +1,213 @@
+"""One training run: read, check, split, tune, learn, evaluate, register, judge."""
+
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import optuna
+import pandas as pd
+from mlflow import MlflowClient
+from numpy.typing import NDArray
+
+from .. import model as yours
+from ..features import features
+from . import UserError, card, gate, learn, registry
+from .columns import Numbers
+from .gate import Checks, Exam
+from .predictor import Manifest, Model, as_rows, figures, open_model, sha256, write
+from .schema import Schema
+from .settings import SCHEMA, Params, Settings
+from .store import Store
+from .table import Rows, columns_of, data_hash, load, split
+
+PARITY_ROWS = 32
+Step = Callable[[str], AbstractContextManager[Any]]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A checked table, split, with the features of every row."""
+
+    schema: Schema
+    frame: pd.DataFrame
+    rows: Rows
+    target: Numbers
+    features: pd.DataFrame
+
+    @property
+    def numbers(self) -> list[str]:
+        return list(self.features.select_dtypes("number"))
+
+    @property
+    def categories(self) -> list[str]:
+        return list(self.features.select_dtypes(exclude="number"))
+
+    def examine(self, model: Model) -> Exam:
+        """The model on the rows held out."""
+        frame = self.frame.iloc[self.rows.test]
+        raw = model.raw(columns_of(self.schema, frame))
+        dummy = learn.dummy(self.schema, self.target[self.rows.train], len(frame))
+        return Exam(model, frame, self.target[self.rows.test], raw, dummy)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A fitted estimator, how it decides, and what it was worth on each fold when fitted without it."""
+
+    estimator: Any
+    decision: dict[str, float]
+    fold_scores: list[float]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to."""
+
+    version: str
+    run: str
+    metrics: dict[str, float]
+    checks: Checks
+    card: Path
+
+
+def prepare(params: Params, settings: Settings) -> Prepared:
+    schema = Schema.load(SCHEMA)
+    frame = load(schema, params.data.source, settings.data_url)
+    made = features(columns_of(schema, frame))
+    if loose := sorted({c.name for c in schema.inputs if c.type == "text"} & made.keys()):
+        raise UserError(f"features.py hands on the text {', '.join(loose)}: make numbers or categories of it")
+    rows = split(schema, params.split, frame, params.seed)
+    return Prepared(schema, frame, rows, frame[schema.target.name].to_numpy(), as_rows(made))
+
+
+def train(params: Params, settings: Settings, step: Step) -> Result:
+    """A failed gate is not a failed training: the model is registered either way, with the verdict."""
+    with step("Reading and checking the data"):
+        data = prepare(params, settings)
+        client = registry.connect(settings)
+    with mlflow.start_run() as run, tempfile.TemporaryDirectory() as scratch:
+        options = params.model.options | (tune(data, params, step) if params.tuning.trials else {})
+        with step(f"Fitting {params.model.name} in {len(data.rows.folds)} folds and whole"):
+            learned = fit(data, params, options)
+        with step("Writing the model and checking it"):
+            folder = Path(scratch) / "model"
+            manifest = Manifest(run=run.info.run_id, decision=learned.decision)
+            write(folder, SCHEMA, learned.estimator, manifest, _parity_sample(data, params.seed))
+            exam = data.examine(open_model(folder))
+        with step("Evaluating on rows it has not seen"):
+            report = card.measure(exam, params, learned.fold_scores)
+            for name, figure in card.pictures(exam, report).items():
+                mlflow.log_figure(figure, f"plots/{name}.png")
+        with step("Registering, and judging at the gate"):
+            version = registry.register(folder, data.schema)
+            checks = judge(exam, params, settings, version, client)
+            page = card.write(exam, report, checks, params, data)
+            _record(params, options, data, report, page)
+        return Result(version, run.info.run_id, report.metrics, checks, page)
+
+
+def rejudge(params: Params, settings: Settings, version: str | None, step: Step) -> tuple[str, Checks]:
+    """Hold a registered version against today's data, limits and champion."""
+    with step("Reading and checking the data"):
+        data = prepare(params, settings)
+        client = registry.connect(settings)
+    number = str(registry.find(client, version).version)
+    with step(f"Judging version {number}"), registry.files_of(number) as folder:
+        return number, judge(data.examine(open_model(folder)), params, settings, number, client)
+
+
+def judge(exam: Exam, params: Params, settings: Settings, version: str, client: MlflowClient) -> Checks:
+    """Hold the model against the gate and the champion of now, and record the verdict."""
+    store = Store(settings.store)
+    champion = store.champion()
+    rival = store.open(champion) if champion and champion.version != version else None
+    checks = gate.judge(exam, rival, params.gate)
+    failures = [str(check) for check in checks if not check.passed]
+    registry.note_gate(client, version, failures, champion.version if champion else "none")
+    return checks
+
+
+def fit(data: Prepared, params: Params, options: dict[str, Any]) -> Learned:
+    """Cross-validate, decide by what was said of the rows left out, then fit on all training rows."""
+
+    def whole() -> Any:
+        return learn.assemble(build(data, params, options), params.learning, params.seed)
+
+    inside = data.rows.train
+    learn.check(data.schema, params.learning, data.target[inside], "training row")
+    said = list(left_out(data, params, whole))
+    truth, raw = (np.concatenate(parts) for parts in zip(*said, strict=True))
+    decision = learn.decision(data.schema, params.learning, truth, raw)
+    estimator = learn.served(whole().fit(data.features.iloc[inside], data.target[inside]))
+    return Learned(estimator, decision, [learn.score(data.schema, *fold) for fold in said])
+
+
+def tune(data: Prepared, params: Params, step: Step) -> dict[str, Any]:
+    """Search model.py's space; a trial that does worse than the median after some folds is cut short."""
+
+    def objective(trial: optuna.Trial) -> float:
+        options = params.model.options | yours.search_space(trial, params.model.name)
+        scores: list[float] = []
+        for number, fold in enumerate(left_out(data, params, lambda: build(data, params, options))):
+            scores.append(learn.score(data.schema, *fold))
+            trial.report(float(np.mean(scores)), number)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return float(np.mean(scores))
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(seed=params.seed)
+    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=optuna.pruners.MedianPruner())
+    for number in range(1, params.tuning.trials + 1):
+        best = f", best {study.best_value:.4f}" if number > 1 else ""
+        with step(f"Tuning: trial {number} of {params.tuning.trials}{best}"):
+            study.optimize(objective, n_trials=1)
+    return study.best_params
+
+
+def build(data: Prepared, params: Params, options: dict[str, Any]) -> Any:
+    """The pipeline of model.py, unfitted."""
+    try:
+        return yours.build(params.model.name, options, data.numbers, data.categories, params.seed)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"params.yaml: model: model.py cannot build it: {error}") from None
+
+
+def left_out(data: Prepared, params: Params, make: Callable[[], Any]) -> Iterator[tuple[Numbers, Numbers]]:
+    """Truth and prediction for each fold's rows, by an estimator that has not seen them."""
+    rows, target = data.features.iloc[data.rows.train], data.target[data.rows.train]
+    for number, (inside, outside) in enumerate(data.rows.folds, 1):
+        learn.check(data.schema, params.learning, target[inside], f"row to learn from in fold {number}")
+        yield target[outside], figures(make().fit(rows.iloc[inside], target[inside]), rows.iloc[outside])
+
+
+def _parity_sample(data: Prepared, seed: int) -> dict[str, NDArray[Any]]:
+    """Hold-out rows, and made-up ones at the ends of the ranges and with values missing."""
+    held = columns_of(data.schema, data.frame.iloc[data.rows.test[:PARITY_ROWS]])
+    made = data.schema.sample(PARITY_ROWS, seed, missing=0.3)
+    return {name: np.concatenate([values, made[name]]) for name, values in held.items()}
+
+
+def _record(params: Params, options: dict[str, Any], data: Prepared, report: card.Report, page: Path) -> None:
+    """Parameters, figures and provenance to the active run."""
+    flat = pd.json_normalize(params.model_dump()).iloc[0].to_dict()
+    mlflow.log_params({**flat, "model.options": options})
+    mlflow.log_metrics(report.metrics)
+    for number, value in enumerate(report.fold_scores):
+        mlflow.log_metric("fold_score", value, step=number)
+    mlflow.set_tags(provenance() | {"data_sha256": data_hash(data.frame)})
+    mlflow.log_artifact(str(page))
+
+
+def provenance() -> dict[str, str]:
+    """The commit and the locked dependencies this model came from."""
+    git = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    lock = Path("uv.lock")
+    return {"git_commit": commit or "none", "lock_sha256": sha256(lock) if lock.exists() else "none"}

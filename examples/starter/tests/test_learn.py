@@ -1,0 +1,80 @@
+"""Fitting a classifier: imbalance, calibration, the threshold, and what is left of it in serving."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import log_loss
+
+from fraud_watch.kit import UserError, train
+from fraud_watch.kit.learn import cheapest
+from fraud_watch.kit.predictor import figures
+from fraud_watch.kit.settings import Params
+from fraud_watch.kit.task import Cost, Learning, decide, encode
+
+
+def fit(data: train.Prepared, params: Params, learning: Learning) -> train.Learned:
+    return train.fit(data, params.model_copy(update={"learning": learning}), {})
+
+
+@pytest.mark.parametrize(
+    ("imbalance", "calibration"), [("none", "none"), ("weights", "sigmoid"), ("smote", "isotonic")]
+)
+def test_every_way_of_learning_gives_probabilities(
+    prepared: train.Prepared, params: Params, imbalance: str, calibration: str
+) -> None:
+    learning = Learning.model_validate({"imbalance": imbalance, "calibration": calibration})
+    learned = fit(prepared, params, learning)
+    raw = figures(learned.estimator, prepared.features.iloc[prepared.rows.test])
+    assert raw.shape == (len(prepared.rows.test), len(prepared.schema.target.classes))
+    np.testing.assert_allclose(raw.sum(axis=1), 1.0)
+    assert len(learned.fold_scores) == len(prepared.rows.folds)
+    assert "imblearn" not in repr(learned.estimator.__dict__)
+
+
+def test_calibration_mends_the_probabilities_that_weights_bend(
+    prepared: train.Prepared, params: Params
+) -> None:
+    test = prepared.rows.test
+    losses = []
+    for calibration in ("none", "sigmoid"):
+        learning = Learning.model_validate({"imbalance": "smote", "calibration": calibration})
+        learned = fit(prepared, params, learning)
+        raw = figures(learned.estimator, prepared.features.iloc[test])
+        losses.append(log_loss(prepared.target[test], raw, labels=range(raw.shape[1])))
+    assert losses[1] < losses[0] * 1.05
+
+
+def test_the_threshold_is_where_mistakes_cost_least() -> None:
+    chance = np.array([0.1, 0.3, 0.4, 0.6, 0.9])
+    truth = np.array([False, True, False, False, True])
+    assert cheapest(truth, chance, Cost(false_positive=1, false_negative=10)) == 0.3
+    assert cheapest(truth, chance, Cost(false_positive=10, false_negative=1)) == 0.9
+
+
+def test_a_threshold_decides_between_two_classes_and_the_likeliest_wins_among_more(
+    prepared: train.Prepared,
+) -> None:
+    schema = prepared.schema
+    two = schema.model_copy(
+        update={"target": schema.target.model_copy(update={"classes": ("no", "yes"), "positive": "yes"})}
+    )
+    raw = np.array([[0.9, 0.1], [0.6, 0.4]])
+    assert decide(two, {"threshold": 0.3}, raw).tolist() == [0, 1]
+    assert decide(schema, {}, np.array([[0.2, 0.5, 0.3]])).tolist() == [1]
+
+
+def test_classes_are_read_however_they_are_written(prepared: train.Prepared) -> None:
+    schema = prepared.schema
+    target = schema.target.model_copy(update={"classes": (0, 1), "positive": 1})
+    values = np.array(["1", " 0 ", "1.0", 1, 0.0, True, None, "2"], dtype=object)
+    codes, bad = encode(schema.model_copy(update={"target": target}), values)
+    assert codes[:6].tolist() == [1, 0, 1, 1, 0, 1]
+    assert bad.tolist() == [False] * 6 + [True] * 2
+
+
+def test_training_rows_without_a_class_are_refused(prepared: train.Prepared, params: Params) -> None:
+    one = np.zeros_like(prepared.target)
+    broken = replace(prepared, target=one)
+    with pytest.raises(UserError, match="no training row is of class"):
+        fit(broken, params, Learning())

@@ -1,0 +1,166 @@
+"""From the registry to the store: promotion, rollback, and what happens when either is cut short."""
+
+import json
+import shutil
+from contextlib import nullcontext
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from fraud_watch.features import features
+from fraud_watch.kit import UserError, registry, task, train
+from fraud_watch.kit.columns import Columns
+from fraud_watch.kit.predictor import BrokenModelError, open_model
+from fraud_watch.kit.schema import Schema
+from fraud_watch.kit.settings import PROJECT, Params, Settings
+from fraud_watch.kit.store import Store
+
+
+@pytest.fixture
+def shop(tmp_path: Path, published: Path) -> Store:
+    """A store of its own with three versions in it and the first one promoted."""
+    shop = Store(tmp_path / "store")
+    for version in ("1", "2", "3"):
+        shop.publish(version, published)
+    shop.promote("1")
+    return shop
+
+
+def test_promote_asks_for_the_gate_and_moves_files_pointer_and_alias(
+    trained: train.Result, params: Params, machine: Settings, tmp_path: Path
+) -> None:
+    mine = machine.model_copy(update={"store": tmp_path / "store"})
+    client = registry.connect(mine)
+    with pytest.raises(UserError, match="there is no version 99; registered: 1"):
+        registry.promote(mine, "99")
+    registry.note_gate(client, trained.version, ["it is too weak"], "none")
+    with pytest.raises(UserError, match="did not pass the gate: it is too weak"):
+        registry.promote(mine, trained.version)
+    assert not (tmp_path / "store").exists()
+
+    version, checks = train.rejudge(params, mine, trained.version, lambda _: nullcontext())
+    assert all(check.passed for check in checks)
+    assert registry.promote(mine, None) == version == trained.version
+    champion = Store(mine.store).champion()
+    assert champion is not None
+    assert champion.version == version
+    assert str(registry.find(client, None).version) == version
+    assert str(client.get_registered_model(PROJECT).aliases["champion"]) == version
+    assert registry.listing(mine)[0][3:] == ("passed", "champion, challenger")
+    assert registry.promote(mine, version) == version
+
+    # Judged when there was no champion, so not good enough against this one.
+    registry.note_gate(client, trained.version, [], "none")
+    Store(mine.store).pointer.write_text(champion.model_copy(update={"version": "0"}).model_dump_json())
+    with pytest.raises(UserError, match="was judged against another champion"):
+        registry.promote(mine, version)
+
+
+def test_the_registered_model_answers_as_the_store_does(
+    trained: train.Result, published: Path, schema: Schema, machine: Settings
+) -> None:
+    registry.connect(machine)
+    loaded = mlflow.pyfunc.load_model(f"models:/{PROJECT}/{trained.version}")
+    model = open_model(published)
+    columns = schema.sample(20, seed=9)
+    frame = pd.DataFrame({c.name: columns[c.name] for c in schema.inputs})
+    for column in schema.inputs:
+        if not column.nullable and column.type in ("integer", "boolean"):
+            frame[column.name] = frame[column.name].astype("int64" if column.type == "integer" else "bool")
+    answers = loaded.predict(frame)
+    expected = task.table(schema, model.manifest.decision, model.raw(columns))
+    assert list(answers["prediction"]) == list(expected["prediction"])
+
+
+def test_roll_back_goes_through_the_champions_before(shop: Store) -> None:
+    shop.promote("2")
+    shop.promote("3")
+    assert [shop.roll_back().version, shop.roll_back().version] == ["2", "1"]
+    with pytest.raises(UserError, match="no earlier champion"):
+        shop.roll_back()
+
+
+@pytest.mark.parametrize("fatal", ["shutil.copytree", "_sync", "open_model", "sha256", "Path.replace"])
+def test_cut_short_anywhere_the_old_champion_serves_on(
+    shop: Store, published: Path, monkeypatch: pytest.MonkeyPatch, fatal: str
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def die(*_: object, **__: object) -> None:
+        raise KilledError
+
+    def release() -> None:
+        shop.publish("4", published)
+        shop.promote("4")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"fraud_watch.kit.store.{fatal}", die)
+        with pytest.raises(KilledError):
+            release()
+    champion = shop.champion()
+    assert champion is not None
+    assert champion.version == "1"
+    shop.open(champion)
+    release()
+    champion = shop.champion()
+    assert champion is not None
+    assert shop.open(champion).manifest == open_model(published).manifest
+
+
+def test_a_store_can_be_made_again_from_the_registry(
+    trained: train.Result, published: Path, machine: Settings, tmp_path: Path
+) -> None:
+    registry.connect(machine)
+    with registry.files_of(trained.version) as files:
+        Store(tmp_path).publish(trained.version, files)
+    names = sorted(path.name for path in published.iterdir())
+    assert sorted(path.name for path in Store(tmp_path).folder(trained.version).iterdir()) == names
+
+
+@pytest.mark.parametrize("name", ["model.skops", "schema.yaml", "parity.json", "manifest.json"])
+def test_a_file_that_changed_or_is_gone_is_refused(shop: Store, name: str) -> None:
+    champion = shop.champion()
+    assert champion is not None
+    path = shop.folder("1") / name
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(BrokenModelError, match=r"has changed since|is not the one that was promoted"):
+        shop.open(champion)
+    path.unlink()
+    with pytest.raises(BrokenModelError, match="cannot be read"):
+        shop.open(champion)
+
+
+def test_a_model_that_computes_something_else_here_is_refused(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "model"
+    shutil.copytree(published, copy)
+
+    def altered(columns: Columns) -> dict[str, np.ndarray]:
+        return {n: v * 2 + 1 if v.dtype != object else v for n, v in features(columns).items()}
+
+    monkeypatch.setattr("fraud_watch.kit.predictor.features", altered)
+    with pytest.raises(BrokenModelError, match="predicts differently here than in training"):
+        open_model(copy)
+    monkeypatch.setattr("fraud_watch.kit.predictor.features", lambda _: {})
+    with pytest.raises(BrokenModelError, match="cannot predict here"):
+        open_model(copy)
+
+
+def test_a_model_may_only_hold_types_of_known_packages(published: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "model"
+    shutil.copytree(published, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "types": ["os.system"]}))
+    with pytest.raises(BrokenModelError, match=r"not trusted: os\.system"):
+        open_model(copy)
+
+
+def test_a_damaged_pointer_is_named(shop: Store) -> None:
+    shop.pointer.write_text("{")
+    with pytest.raises(BrokenModelError, match="is damaged"):
+        shop.champion()

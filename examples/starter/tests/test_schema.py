@@ -1,0 +1,192 @@
+"""schema.yaml and what follows from it: checks of files, requests, and both seeing the same values."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT, raw_table
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import create_engine
+
+from fraud_watch.kit import UserError
+from fraud_watch.kit.schema import Schema
+from fraud_watch.kit.table import checked, columns_of, data_hash, load
+
+PROBLEM = Schema.load(ROOT / "schema.yaml").problem
+SMALL: dict[str, Any] = {
+    "problem": PROBLEM,
+    "target": {"name": "worth"} | ({"classes": [1, 2, 3]} if PROBLEM == "classification" else {}),
+    "columns": [
+        {"name": "size", "type": "number", "min": 0, "max": 10, "alias": "Size (m)"},
+        {"name": "count", "type": "integer", "nullable": True},
+        {"name": "kind", "type": "category", "categories": ["a", "b"]},
+        {"name": "open", "type": "boolean"},
+        {"name": "seen", "type": "datetime", "nullable": True},
+        {"name": "json", "type": "text", "nullable": True},
+    ],
+}
+GOOD = {"size": 1.5, "count": None, "kind": "a", "open": True, "seen": "2025-01-31T10:00:00Z", "json": "hi"}
+
+
+def small(**changes: Any) -> Schema:
+    return Schema.parse({**SMALL, **changes}, "schema.yaml")
+
+
+def target(problem: str, **changes: Any) -> dict[str, Any]:
+    return {"problem": problem, "target": {"name": "worth", **changes}}
+
+
+def column(**changes: Any) -> dict[str, Any]:
+    return {"columns": [{"name": "size", "type": "number", **changes}]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"problem": "guessing"}, "problem: Input should be 'classification' or 'regression'"),
+        ({"colums": []}, "colums: Extra inputs are not permitted"),
+        (column(type="float"), "columns.0 (size).type: Input should be 'number'"),
+        (column(categories=["a"]), "columns.0 (size): categories: a column of type category"),
+        (column(min=3, max=1), "columns.0 (size): min: 3.0 is above max, 1.0"),
+        (column(type="text", min=3), "columns.0 (size): min and max: a text has no range"),
+        (column(name="two words"), "columns.0 (two words).name: String should match"),
+        (column(name="worth"), "target: worth is among the columns too"),
+        ({"columns": SMALL["columns"] + SMALL["columns"][:1]}, "columns: size stands there twice"),
+        ({"time": "size"}, "time: size is not allowed there; allowed: seen"),
+        ({"expect": {"increasing": ["kind"]}}, "expect.increasing: kind is not allowed there"),
+        (target("regression", classes=[0, 1]), "target.classes: classification needs two or more"),
+        (target("classification"), "target.classes: classification needs two or more"),
+        (target("classification", classes=[0, 1]), "target.positive: say which"),
+        (target("classification", classes=[0, 1], positive=2), "target.positive: 2 is not one of"),
+    ],
+)
+def test_an_error_names_the_file_the_key_and_what_is_allowed(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        small(**changes)
+    assert str(caught.value).startswith("schema.yaml: ")
+    assert said in str(caught.value)
+
+
+def test_a_file_that_is_no_yaml_or_not_there_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "schema.yaml"
+    with pytest.raises(UserError, match=r"schema\.yaml is missing"):
+        Schema.load(path)
+    path.write_text("columns: [", encoding="utf-8")
+    with pytest.raises(UserError, match="is not valid YAML"):
+        Schema.load(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("size", "1.5"),
+        ("size", 11),
+        ("size", None),
+        ("size", float("nan")),
+        ("count", 1.5),
+        ("kind", "c"),
+        ("open", 1),
+        ("seen", 1738317600),
+        ("seen", "yesterday"),
+        ("json", 7),
+        ("other", 1),
+    ],
+)
+def test_a_request_that_does_not_fit_is_refused_by_field(field: str, value: Any) -> None:
+    record = TypeAdapter(small().request_model())
+    record.validate_json(json.dumps(GOOD))
+    with pytest.raises(ValidationError) as caught:
+        record.validate_json(json.dumps({**GOOD, field: value}))
+    assert caught.value.errors()[0]["loc"][0] == field
+
+
+def test_a_record_and_a_row_become_the_same_arrays() -> None:
+    schema = small()
+    record = TypeAdapter[Any](schema.request_model()).validate_json(json.dumps(GOOD))
+    row = {c.header: str(GOOD[c.name]) if GOOD[c.name] is not None else None for c in schema.columns}
+    table = checked(schema, pd.DataFrame([{**row, "worth": "3"}]), "here")
+    for name, values in columns_of(schema, table).items():
+        one = schema.arrays([record])[name]
+        assert one.dtype == values.dtype
+        assert one.tolist() == values.tolist() or (np.isnan(one[0]) and np.isnan(values[0]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"Size (m)": "wide"}, "column size, row 2: 'wide' is no number"),
+        ({"Size (m)": "11"}, "column size, row 2: 11.0 breaks less_than_or_equal_to(10.0)"),
+        ({"Size (m)": None}, "column size, row 2: nan is missing"),
+        ({"count": "1.5"}, "column count, row 2: '1.5' is no integer"),
+        ({"kind": "z"}, "column kind, row 2: 'z' breaks isin"),
+        ({"seen": "31/01/2025"}, "column seen, row 2: '31/01/2025' is no datetime"),
+        ({"open": "maybe"}, "column open, row 2: 'maybe' is no boolean"),
+        ({"worth": "much"}, "column worth, row 2: 'much' is no value of the target"),
+    ],
+)
+def test_a_cell_that_breaks_the_schema_is_quoted_with_its_place(changes: dict[str, Any], said: str) -> None:
+    row = {
+        "Size (m)": "1",
+        "count": "2",
+        "kind": "b",
+        "open": "false",
+        "seen": None,
+        "json": "",
+        "worth": "1",
+    }
+    with pytest.raises(UserError) as caught:
+        checked(small(), pd.DataFrame([row, {**row, **changes}]), "table.csv")
+    assert f"table.csv: {said}" in str(caught.value)
+
+
+def test_a_missing_column_and_an_empty_table_are_named() -> None:
+    with pytest.raises(UserError, match="no column Size"):
+        checked(small(), pd.DataFrame({"kind": ["a"]}), "table.csv")
+    empty = pd.DataFrame(columns=[c["name"] for c in SMALL["columns"]] + ["Size (m)", "worth"])
+    with pytest.raises(UserError, match="a header and no rows"):
+        checked(small(), empty, "table.csv")
+
+
+def test_csv_parquet_and_sql_give_the_same_table(schema: Schema, tmp_path: Path) -> None:
+    raw = raw_table(schema, 50)
+    raw.to_csv(tmp_path / "raw.csv", index=False)
+    raw.to_parquet(tmp_path / "raw.parquet")
+    url = f"sqlite:///{tmp_path / 'warehouse.db'}"
+    raw.to_sql("raw", create_engine(url), index=False)
+    tables = [
+        load(schema, str(tmp_path / "raw.csv")),
+        load(schema, str(tmp_path / "raw.parquet")),
+        load(schema, "SELECT * FROM raw", url),
+    ]
+    assert len({data_hash(table) for table in tables}) == 1
+
+
+def test_rows_without_a_target_are_left_out(schema: Schema, tmp_path: Path) -> None:
+    raw = raw_table(schema, 30).astype({schema.target.header: object})
+    raw.loc[:9, schema.target.header] = None
+    raw.to_csv(tmp_path / "raw.csv", index=False)
+    assert len(load(schema, str(tmp_path / "raw.csv"))) == 20
+
+
+def test_a_source_that_cannot_be_read_is_named(schema: Schema, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not there"):
+        load(schema, str(tmp_path / "none.csv"))
+    (tmp_path / "latin.csv").write_bytes("größe\n1\n".encode("latin-1"))
+    with pytest.raises(UserError, match="is not UTF-8 text"):
+        load(schema, str(tmp_path / "latin.csv"))
+    (tmp_path / "empty.csv").touch()
+    with pytest.raises(UserError, match="cannot be read as a table"):
+        load(schema, str(tmp_path / "empty.csv"))
+    with pytest.raises(UserError, match="DATA_URL must name the database"):
+        load(schema, "SELECT 1")
+    with pytest.raises(UserError, match="the database did not answer"):
+        load(schema, "SELECT * FROM nowhere", f"sqlite:///{tmp_path / 'void.db'}")
+
+
+def test_what_the_schema_draws_it_also_accepts(schema: Schema) -> None:
+    record = TypeAdapter[Any](schema.request_model())
+    for drawn in [schema.example(), *schema.records(schema.sample(50, seed=1, missing=0.5))]:
+        record.validate_json(json.dumps(drawn))

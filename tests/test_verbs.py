@@ -1,6 +1,7 @@
 """Every verb of an emitted Makefile that no other test of ours runs, in one project."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -115,3 +116,22 @@ def test_lock_takes_newer_versions_and_exports_them(project: Path) -> None:
     assert "fastapi==" in exported
     assert "--hash=sha256:" in exported
     assert "://" not in exported
+
+
+def test_the_pipeline_runs_whole_and_is_kept(tmp_path: Path) -> None:
+    folder = render(tmp_path / "project", {"preset": "standard"})
+    run(folder, "make", "setup")
+    dvc = ("uv", "run", "dvc")
+    told = run(folder, *dvc, "repro")
+    assert all(
+        f"'{stage}'" in told for stage in ("data/dvc.yaml:fetch", "check", "train")
+    )
+    assert "score" in run(folder, *dvc, "metrics", "show")
+    assert "pushed" in run(folder, *dvc, "push")
+    for path in ("data/raw.csv", "reports/model_card.md"):
+        (folder / path).unlink()
+    shutil.rmtree(folder / ".dvc" / "cache")
+    run(folder, *dvc, "pull")
+    assert (folder / "reports" / "model_card.md").is_file()
+    assert "up to date" in run(folder, *dvc, "status")
+    assert run(folder, *dvc, "repro").count("didn't change") == 3

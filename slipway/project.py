@@ -108,8 +108,8 @@ def notes(request: Request, made: Project | None) -> Iterator[str]:
 def _destination(dest: str) -> Path:
     if not dest:
         raise Refusal("say where the project goes, as in: make new DEST=../churn")
-    folder = Path(dest).expanduser().absolute()
-    if folder.resolve().is_relative_to(CHECKOUT):
+    folder = Path(dest).expanduser().resolve()
+    if folder.is_relative_to(CHECKOUT):
         raise Refusal(
             f"{dest} lies inside the template's own checkout, where a project would "
             "become a part of it. Choose a folder beside it, as in: DEST=../churn"

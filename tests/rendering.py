@@ -5,6 +5,7 @@ process per file; compiling each Jinja text once saves most of the rest: some 60
 project instead of half a second. tests/test_new.py holds that the real thing agrees.
 """
 
+import atexit
 import itertools
 import shutil
 import tempfile
@@ -48,6 +49,7 @@ def every_answer() -> Iterator[dict[str, str]]:
 def source(root: Path = ROOT) -> Path:
     """What Copier reads of the template, in a folder that is no repository."""
     folder = Path(tempfile.mkdtemp(prefix="slipway-template-"))
+    atexit.register(shutil.rmtree, folder)
     for part in ("hooks", "template"):
         shutil.copytree(root / part, folder / part)
     shutil.copy(root / "copier.yml", folder)

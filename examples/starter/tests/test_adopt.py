@@ -215,21 +215,22 @@ def test_what_to_beware_of(take: Take, rows: pd.DataFrame) -> None:
     assert "unit is ignored: always kg" in warned
 
 
-@pytest.mark.skipif(not CLASSES, reason="about classes")
-def test_rows_ordered_by_class_are_not_split_by_time(take: Take, rows: pd.DataFrame, root: Path) -> None:
-    rows["result"] = np.repeat(["a", "b"], ROWS // 2)
-    assert "split.how is stratified" in said(take(rows))
-    assert Params.load(root / "params.yaml").split.how == "stratified"
+if CLASSES:
 
+    def test_rows_ordered_by_class_are_not_split_by_time(take: Take, rows: pd.DataFrame, root: Path) -> None:
+        rows["result"] = np.repeat(["a", "b"], ROWS // 2)
+        assert "split.how is stratified" in said(take(rows))
+        assert Params.load(root / "params.yaml").split.how == "stratified"
 
-@pytest.mark.skipif(not CLASSES, reason="about classes")
-@pytest.mark.parametrize(("labels", "positive"), [("01", 1), (("no", "yes"), "yes"), ("34", 3), ("xw", "x")])
-def test_positive_by_name_else_the_rarer(
-    take: Take, rows: pd.DataFrame, root: Path, labels: list[str], positive: object
-) -> None:
-    rows["result"] = [labels[0] if n % 3 == 0 else labels[1] for n in range(ROWS)]
-    take(rows)
-    assert Schema.load(root / "schema.yaml").target.positive == positive
+    @pytest.mark.parametrize(
+        ("labels", "positive"), [("01", 1), (("no", "yes"), "yes"), ("34", 3), ("xw", "x")]
+    )
+    def test_positive_by_name_else_the_rarer(
+        take: Take, rows: pd.DataFrame, root: Path, labels: list[str], positive: object
+    ) -> None:
+        rows["result"] = [labels[0] if n % 3 == 0 else labels[1] for n in range(ROWS)]
+        take(rows)
+        assert Schema.load(root / "schema.yaml").target.positive == positive
 
 
 def table(pattern: str) -> str:

@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn.metrics import log_loss
 
+from fraud_watch import model as yours
 from fraud_watch.kit import UserError, train
-from fraud_watch.kit.learn import cheapest
+from fraud_watch.kit.learn import assemble, cheapest, served
 from fraud_watch.kit.predictor import figures
 from fraud_watch.kit.settings import Params
 from fraud_watch.kit.task import Cost, Learning, decide, encode
@@ -32,17 +33,18 @@ def test_every_way_of_learning_gives_probabilities(
     assert "imblearn" not in repr(learned.estimator.__dict__)
 
 
-def test_calibration_mends_the_probabilities_that_weights_bend(
-    prepared: train.Prepared, params: Params
-) -> None:
-    test = prepared.rows.test
-    losses = []
+def test_calibration_mends_the_probabilities_that_resampling_bends() -> None:
+    """SMOTE shows the model as many rare rows as common ones; said as probabilities, that is far too many."""
+    rng = np.random.default_rng(5)
+    rows = pd.DataFrame({"x": rng.normal(size=1500)})
+    truth = (rows["x"] + rng.normal(size=1500) > 2).to_numpy(dtype=np.float64)
+    said = {}
     for calibration in ("none", "sigmoid"):
         learning = Learning.model_validate({"imbalance": "smote", "calibration": calibration})
-        learned = fit(prepared, params, learning)
-        raw = figures(learned.estimator, prepared.features.iloc[test])
-        losses.append(log_loss(prepared.target[test], raw, labels=range(raw.shape[1])))
-    assert losses[1] < losses[0] * 1.05
+        pipeline = assemble(yours.build("linear", {}, ["x"], [], seed=5), learning, seed=5)
+        said[calibration] = figures(served(pipeline.fit(rows, truth)), rows)[:, 1].mean()
+    assert said["none"] > truth.mean() + 0.1
+    assert said["sigmoid"] == pytest.approx(truth.mean(), abs=0.02)
 
 
 def test_the_threshold_is_where_mistakes_cost_least() -> None:
@@ -73,8 +75,10 @@ def test_classes_are_read_however_they_are_written(prepared: train.Prepared) -> 
     assert bad.tolist() == [False] * 6 + [True] * 2
 
 
-def test_training_rows_without_a_class_are_refused(prepared: train.Prepared, params: Params) -> None:
-    one = np.zeros_like(prepared.target)
-    broken = replace(prepared, target=one)
-    with pytest.raises(UserError, match="no training row is of class"):
-        fit(broken, params, Learning())
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_rows_that_lack_a_class_are_refused(prepared: train.Prepared, params: Params, part: str) -> None:
+    target = prepared.target.copy()
+    target[getattr(prepared.rows, part)] = 0
+    named = {"train": "training", "test": "test"}[part]
+    with pytest.raises(UserError, match=f"no {named} row is of class"):
+        fit(replace(prepared, target=target), params, Learning())

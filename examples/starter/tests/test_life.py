@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shlex
 import shutil
 import signal
@@ -54,8 +55,9 @@ def champion(trained: train.Result) -> str:
 @pytest.fixture(scope="module")
 def url(champion: str, project: Path) -> Iterator[str]:
     """A real server process on a free port; in the end it must stop cleanly when told to."""
-    command = [sys.executable, "-m", cli.__name__, "serve", "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+    command = [sys.executable, "-m", cli.__name__, "serve"]
+    env = os.environ | {"PORT": "0"}
+    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         said = []
         for line in server.stderr:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 
 def load(source: str, url: str | None = None) -> pd.DataFrame:
@@ -15,8 +15,7 @@ def load(source: str, url: str | None = None) -> pd.DataFrame:
     if source.lstrip().lower().startswith("select"):
         if not url:
             raise ValueError("data.source is a query, so DATA_URL must name the database")
-        with create_engine(url).connect() as connection:
-            return pd.read_sql_query(text(source), connection)
+        return pd.read_sql_query(text(source), url)
     if Path(source).suffix == ".parquet":
         return pd.read_parquet(source)
     # As text: schema.yaml decides the types, not a guess from the first rows.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from .kit import UserError
+from .kit.schema import Schema
 from .kit.settings import PARAMS, PROJECT, SCHEMA, Params, settings
 
 if TYPE_CHECKING:
@@ -28,16 +30,12 @@ if TYPE_CHECKING:
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
-app = typer.Typer(name=PROJECT, no_args_is_help=True, pretty_exceptions_enable=False)
+HELP = "Train, judge, promote and serve the model. On a first day: fetch, train, promote, serve."
+app = typer.Typer(name=PROJECT, help=HELP, no_args_is_help=True, pretty_exceptions_enable=False)
 console = Console(highlight=False)
 DEMO = Path("data", "demo.py")
 
 Version = Annotated[str | None, typer.Argument(help="Without one, the newest that passed the gate.")]
-
-
-@app.callback()
-def main() -> None:
-    """Train, judge, promote and serve the model. On a first day: fetch, train, promote, serve."""
 
 
 @contextmanager
@@ -52,9 +50,8 @@ def step(what: str) -> Iterator[None]:
 @app.command()
 def fetch() -> None:
     """Put the raw table where params.yaml says it is: the demo's is made; your own must lie there."""
-    named = Params.load(PARAMS).data.source
-    source = Path(named)
-    if named.lower().startswith("select"):
+    source = Path(Params.load(PARAMS).data.source)
+    if str(source).lower().startswith("select"):
         console.print("params.yaml names a query: the database is asked when training")
     elif source.exists():
         console.print(f"{source} is there")
@@ -70,7 +67,6 @@ def fetch() -> None:
 def check() -> None:
     """Hold the data against schema.yaml; every cell that does not fit is named."""
     from .kit import table
-    from .kit.schema import Schema
 
     params, schema = Params.load(PARAMS), Schema.load(SCHEMA)
     frame = table.load(schema, params.data.source, settings().data_url)
@@ -86,8 +82,7 @@ def adopt(
     """Make this project yours: infer schema.yaml from your own table and take it in."""
     from .kit import adopt
 
-    decisions = adopt.adopt(Path(), table, target, encoding)
-    adopt.show(decisions, console)
+    adopt.show(adopt.adopt(Path(), table, target, encoding), console)
 
 
 @app.command()
@@ -139,29 +134,28 @@ def models() -> None:
 
 
 @app.command()
-def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; HOST in the environment.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; PORT in the environment.")] = None,
-) -> None:
+def serve() -> None:
     """Serve the champion over HTTP. Starts without one too, and serves once a version is promoted."""
     import uvicorn
 
     from .kit.serve.app import create_app
     from .kit.serve.telemetry import log_as_json
 
-    machine = settings()
-    host, port = host or machine.host, machine.port if port is None else port
+    here = settings()
     if sys.stdout.isatty():
-        console.print(f"Documentation: http://{host}:{port}/docs\nA call to paste:\n\n{_call(host, port)}\n")
-    log_as_json(machine.log_level)
-    uvicorn.run(create_app(machine), host=host, port=port, log_config=None, timeout_graceful_shutdown=10)
+        typer.echo(f"Documentation: http://{here.host}:{here.port}/docs\nA call to paste:\n")
+        call()
+    log_as_json(here.log_level)
+    service = create_app(here)
+    uvicorn.run(service, host=here.host, port=here.port, log_config=None, timeout_graceful_shutdown=10)
 
 
 @app.command()
 def call() -> None:
     """Print a request for the running service, ready to paste."""
-    machine = settings()
-    typer.echo(_call(machine.host, machine.port))
+    here, record = settings(), Schema.load(SCHEMA).example()
+    body = shlex.quote(json.dumps(record, ensure_ascii=False))
+    typer.echo(f"curl -s http://{here.host}:{here.port}/predict -H Content-Type:application/json -d {body}")
 
 
 @app.command()
@@ -199,10 +193,11 @@ def demo() -> None:
         console.print(f"[green]✓[/] Promoted version {result.version}")
     elif Store(settings().store).champion() is None:
         raise UserError("the first model did not pass the gate, so there is nothing to serve: see above")
+    example = Schema.load(SCHEMA).example()
     with _running() as url:
-        answer = _ask(f"{url}/predict", _example())
+        answer = _ask(f"{url}/predict", example)
     console.print("[green]✓[/] Served, asked and stopped. Request and answer:")
-    console.print_json(data=_example())
+    console.print_json(data=example)
     console.print_json(data=answer)
 
 
@@ -211,8 +206,7 @@ def run() -> None:
     try:
         app()
     except UserError as error:
-        complaint = f"[red]✗[/] {escape(str(error))}"
-        Console(stderr=True, highlight=False).print(complaint, soft_wrap=True)
+        Console(stderr=True, highlight=False).print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(2)
 
 
@@ -226,17 +220,6 @@ def _verdict(version: str, checks: "list[Check]") -> bool:
     if not passed:
         console.print("It stays registered and cannot be promoted. Limits: params.yaml, gate.")
     return passed
-
-
-def _example() -> dict[str, object]:
-    from .kit.schema import Schema
-
-    return Schema.load(SCHEMA).example()
-
-
-def _call(host: str, port: int) -> str:
-    body = json.dumps(_example(), ensure_ascii=False).replace("'", "'\\''")
-    return f"curl -s http://{host}:{port}/predict -H 'Content-Type: application/json' -d '{body}'"
 
 
 def _ask(url: str, record: dict[str, object]) -> object:

@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -80,15 +79,15 @@ def adopt(root: Path, table: Path, target: str, encoding: str = "utf-8") -> Infe
         new, old = Path(scratch, "new"), Path(scratch, "old")
         found = prepare(root, new, read(table, encoding), source, target, demo)
         swap(root, new, old, DEMO_TABLE + (DEMO_MADE if demo else ()))
-    warnings = []
     if not demo:
-        kept = "versions trained on the earlier table stay, but cannot be compared with new ones"
-        warnings.append(f"{kept}; the service goes on with the champion of then until you promote another")
+        kept = "versions trained on the earlier table stay, but cannot be compared with new ones; the service"
+        found.warnings.append(f"{kept} goes on with the champion of then until you promote another")
     if (root / ".dvc").is_dir():
-        warnings.append(f"the table is not in DVC yet: uv run dvc add {source}")
+        found.warnings.append(f"the table is not in DVC yet: uv run dvc add {source}")
     now = Schema.load(root / "schema.yaml")
     stale = {column.name for column in before.columns} - {column.name for column in now.columns}
-    return replace(found, warnings=(*found.warnings, *warnings, *still_named(root, stale)))
+    found.warnings.extend(still_named(root, stale))
+    return found
 
 
 def prepare(root: Path, new: Path, raw: pd.DataFrame, source: str, target: str, demo: bool) -> Inference:
@@ -103,8 +102,7 @@ def prepare(root: Path, new: Path, raw: pd.DataFrame, source: str, target: str, 
     schema = Schema.load(new / "schema.yaml")
     how = split_how(schema, params, load(schema, str(new / source)))
     if schema.time and how != "time":
-        lacking = f"rows split by {schema.time} would lack a class: split.how is {how} instead"
-        found = replace(found, warnings=(*found.warnings, lacking))
+        found.warnings.append(f"rows split by {schema.time} would lack a class: split.how is {how} instead")
     values = {"source": source, "how": how} | (DEMO_LEARNING if demo else {})
     text = (root / "params.yaml").read_text(encoding="utf-8")
     (new / "params.yaml").write_text(with_values(text, values), encoding="utf-8")
@@ -177,20 +175,16 @@ def swap(root: Path, new: Path, old: Path, gone: Iterable[str]) -> None:
 
 def schema_text(found: Inference, problem: str) -> str:
     """schema.yaml, with reasons; what it expects of the model is left to the project's owner."""
-    blocks = [column.block for column in found.columns if column.block]
+    taken = [column for column in found.columns if column.block]
+    ignored = tuple(column.header for column in found.columns if not column.block)
+    blocks = [column.block for column in taken]
     dates = [b["name"] for b in blocks if b["type"] == "datetime" and not {"nullable", "pii"} & b.keys()]
     groups = [b["name"] for b in blocks if b["type"] == "category" and 2 <= len(b["categories"]) <= 10]
-    parts = {
-        "problem": problem,
-        "target": found.target.block,
-        "time": dates[0] if len(dates) == 1 else None,
-        "slices": tuple(groups[:2]),
-        "ignored": tuple(column.header for column in found.columns if not column.block),
-        "columns": blocks,
-    }
+    parts = {"problem": problem, "target": found.target.block, "time": dates[0] if len(dates) == 1 else None}
+    parts |= {"slices": tuple(groups[:2]), "ignored": ignored, "columns": blocks}
     given = {key: value for key, value in parts.items() if value}
     text = yaml.dump(given, Dumper=SchemaDumper, sort_keys=False, allow_unicode=True, width=100)
-    for column in (column for column in found.columns if column.block):
+    for column in taken:
         called = f"- name: {column.block['name']}\n"
         text = text.replace(called, f"{called.rstrip()} # {column.why}\n")
     return HEADING + text

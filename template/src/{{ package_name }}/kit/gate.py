@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from . import UserError, learn, task
 from .columns import Column, Numbers
 from .predictor import Model
+from .schema import Schema
 from .settings import Gate
 from .table import columns_of
 
 STEP = 0.1
 """Expectations are probed by moving a column by this share of its range."""
-NOISE = 1e-6
 EVERY = slice(None)
 
 
@@ -71,7 +71,8 @@ def judge(exam: Exam, champion: Model | None, gate: Gate) -> Checks:
     """Every check, passed or not; the model may be promoted when all are."""
     checks = [Check("gain over dummy", exam.gain(), gate.gain_over_dummy)]
     if champion is not None:
-        loss = score_of(champion, exam) - exam.score()
+        raw = champion.raw(columns_of(champion.schema, exam.frame))
+        loss = learn.score(champion.schema, exam.truth, raw) - exam.score()
         checks.append(Check("loss to champion", loss, gate.loss_to_champion, below=True))
     for name, rows in exam.slices(gate.slice_rows):
         checks.append(Check(f"slice {name}, gain over dummy", exam.gain(rows), gate.slice_gain))
@@ -80,17 +81,14 @@ def judge(exam: Exam, champion: Model | None, gate: Gate) -> Checks:
     return checks
 
 
-def score_of(champion: Model, exam: Exam) -> float:
-    """The champion's score on today's rows, if it can still read them."""
-    absent = {c.name for c in champion.schema.inputs} - set(exam.frame.columns)
-    if absent or champion.schema.target != exam.model.schema.target:
+def comparable(champion: Model, schema: Schema) -> Model:
+    """The champion, if it can be asked about the rows of today's table."""
+    absent = {c.name for c in champion.schema.inputs} - {c.name for c in schema.columns}
+    if absent or champion.schema.target != schema.target:
         what = f"needs {', '.join(sorted(absent))}" if absent else "predicts another target"
-        raise UserError(
-            f"the champion cannot be compared on today's table: it {what}. If the old model is to be "
-            "replaced whatever its worth, move the store's champion.json away and run the gate again"
-        )
-    raw = champion.raw(columns_of(champion.schema, exam.frame))
-    return learn.score(champion.schema, exam.truth, raw)
+        mend = "to replace it whatever its worth, move the store's champion.json away first"
+        raise UserError(f"the champion cannot be compared on today's table: it {what}; {mend}")
+    return champion
 
 
 def violations(model: Model, frame: pd.DataFrame) -> dict[str, float]:
@@ -98,28 +96,27 @@ def violations(model: Model, frame: pd.DataFrame) -> dict[str, float]:
     schema, expect = model.schema, model.schema.expect
     columns = columns_of(schema, frame)
     before = task.outcome(schema, model.raw(columns))
-    noise = 0.01 * max(float(np.std(before)), NOISE)
+    noise = 0.01 * max(float(np.std(before)), 1e-6)
 
     def change(name: str, values: NDArray[Any]) -> Numbers:
         return task.outcome(schema, model.raw({**columns, name: values})) - before
 
-    found = {}
+    broken = {}
     for column in schema.inputs:
         name, values = column.name, columns[column.name]
         if name in expect.increasing:
-            found[f"{name} increasing"] = np.mean(change(name, _moved(column, values)) < -noise)
+            broken[f"{name} increasing"] = change(name, _moved(column, values)) < -noise
         if name in expect.decreasing:
-            found[f"{name} decreasing"] = np.mean(change(name, _moved(column, values)) > noise)
+            broken[f"{name} decreasing"] = change(name, _moved(column, values)) > noise
         if name in expect.invariant:
-            found[f"{name} invariant"] = np.mean(np.abs(change(name, np.roll(values, 1))) > noise)
-    return {name: float(share) for name, share in found.items()}
+            broken[f"{name} invariant"] = np.abs(change(name, np.roll(values, 1))) > noise
+    return {name: float(rows.mean()) for name, rows in broken.items()}
 
 
 def _moved(column: Column, values: Numbers) -> Numbers:
     """The column a step higher, within what the schema allows."""
     if column.type == "boolean":
         return np.where(np.isnan(values), values, 1.0)
-    spread = float(np.nanpercentile(values, 95) - np.nanpercentile(values, 5))
-    step = max(STEP * spread, 1.0 if column.type == "integer" else 0.0)
-    moved = values + (np.ceil(step) if column.type == "integer" else step)
+    step = STEP * np.ptp(np.nanpercentile(values, [5, 95]))
+    moved = values + (max(np.ceil(step), 1.0) if column.type == "integer" else step)
     return np.minimum(moved, column.max) if isinstance(column.max, float) else moved

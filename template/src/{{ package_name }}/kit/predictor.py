@@ -38,10 +38,14 @@ class Predictor(Protocol):
     def predict(self, features: Columns) -> Numbers: ...
 
 
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 class Manifest(Part):
     format: int = 1
     run: str
-    created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    created: str = Field(default_factory=now)
     decision: dict[str, float]
     types: tuple[str, ...] = ()
     files: dict[str, str] = Field(default_factory=dict)
@@ -135,10 +139,9 @@ def open_model(folder: Path, expected: str | None = None) -> Model:
     except Exception as error:  # features.py and model.py are the user's: anything may come out of them
         raise BrokenModelError(f"{folder} cannot predict here: {error!r}") from error
     if not (off <= TOLERANCE * (1 + np.abs(parity["outputs"]))).all():
-        raise BrokenModelError(
-            f"{folder} predicts differently here than in training (by up to {off.max():.3g}): features.py "
-            "or a library has changed since; train and promote again"
-        )
+        why = "features.py or a library has changed since; train and promote again"
+        said = f"{folder} predicts differently here than in training (by up to {off.max():.3g})"
+        raise BrokenModelError(f"{said}: {why}")
     return model
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlflow
 import numpy as np
@@ -56,8 +56,14 @@ class Prepared:
         return Exam(model, frame, self.target[self.rows.test], raw, dummy)
 
 
-@dataclass(frozen=True)
-class Learned:
+class Rival(NamedTuple):
+    """Who serves now, for a new model to be compared with."""
+
+    version: str
+    model: Model | None
+
+
+class Learned(NamedTuple):
     """A fitted estimator, how it decides, and what it was worth on each fold when fitted without it."""
 
     estimator: Any
@@ -65,8 +71,7 @@ class Learned:
     fold_scores: list[float]
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """What a run came to."""
 
     version: str
@@ -86,11 +91,17 @@ def prepare(params: Params, settings: Settings) -> Prepared:
     return Prepared(schema, frame, rows, frame[schema.target.name].to_numpy(), as_rows(made))
 
 
+def champion(settings: Settings, schema: Schema) -> Rival:
+    store = Store(settings.store)
+    now = store.champion()
+    return Rival(now.version, gate.comparable(store.open(now), schema)) if now else Rival("none", None)
+
+
 def train(params: Params, settings: Settings, step: Step) -> Result:
     """A failed gate is not a failed training: the model is registered either way, with the verdict."""
     with step("Reading and checking the data"):
-        data = prepare(params, settings)
-        client = registry.connect(settings)
+        data, client = prepare(params, settings), registry.connect(settings)
+        rival = champion(settings, data.schema)
     with mlflow.start_run() as run, tempfile.TemporaryDirectory() as scratch:
         options = params.model.options | (tune(data, params, step) if params.tuning.trials else {})
         with step(f"Fitting {params.model.name} in {len(data.rows.folds)} folds and whole"):
@@ -101,12 +112,12 @@ def train(params: Params, settings: Settings, step: Step) -> Result:
             write(folder, SCHEMA, learned.estimator, manifest, _parity_sample(data, params.seed))
             exam = data.examine(open_model(folder))
         with step("Evaluating on rows it has not seen"):
-            report = card.measure(exam, params, learned.fold_scores)
+            report = card.measure(exam, rival.model, params, learned.fold_scores)
             for name, figure in card.pictures(exam, report).items():
                 mlflow.log_figure(figure, f"plots/{name}.png")
         with step("Registering, and judging at the gate"):
             version = registry.register(folder, data.schema)
-            checks = judge(exam, params, settings, version, client)
+            checks = judge(exam, params, rival, version, client)
             page = card.write(exam, report, checks, params, data)
             _record(params, options, data, report, page)
         return Result(version, run.info.run_id, report.metrics, checks, page)
@@ -115,21 +126,18 @@ def train(params: Params, settings: Settings, step: Step) -> Result:
 def rejudge(params: Params, settings: Settings, version: str | None, step: Step) -> tuple[str, Checks]:
     """Hold a registered version against today's data, limits and champion."""
     with step("Reading and checking the data"):
-        data = prepare(params, settings)
-        client = registry.connect(settings)
+        data, client = prepare(params, settings), registry.connect(settings)
+        rival = champion(settings, data.schema)
     number = str(registry.find(client, version).version)
     with step(f"Judging version {number}"), registry.files_of(number) as folder:
-        return number, judge(data.examine(open_model(folder)), params, settings, number, client)
+        return number, judge(data.examine(open_model(folder)), params, rival, number, client)
 
 
-def judge(exam: Exam, params: Params, settings: Settings, version: str, client: MlflowClient) -> Checks:
-    """Hold the model against the gate and the champion of now, and record the verdict."""
-    store = Store(settings.store)
-    champion = store.champion()
-    rival = store.open(champion) if champion and champion.version != version else None
-    checks = gate.judge(exam, rival, params.gate)
+def judge(exam: Exam, params: Params, rival: Rival, version: str, client: MlflowClient) -> Checks:
+    """Hold the model against the gate and the champion, and record the verdict."""
+    checks = gate.judge(exam, rival.model if rival.version != version else None, params.gate)
     failures = [str(check) for check in checks if not check.passed]
-    registry.note_gate(client, version, failures, champion.version if champion else "none")
+    registry.note_gate(client, version, failures, rival.version)
     return checks
 
 
@@ -141,6 +149,7 @@ def fit(data: Prepared, params: Params, options: dict[str, Any]) -> Learned:
 
     inside = data.rows.train
     learn.check(data.schema, params.learning, data.target[inside], "training row")
+    learn.check(data.schema, params.learning, data.target[data.rows.test], "test row")
     said = list(left_out(data, params, whole))
     truth, raw = (np.concatenate(parts) for parts in zip(*said, strict=True))
     decision = learn.decision(data.schema, params.learning, truth, raw)
@@ -162,8 +171,8 @@ def tune(data: Prepared, params: Params, step: Step) -> dict[str, Any]:
         return float(np.mean(scores))
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = optuna.samplers.TPESampler(seed=params.seed)
-    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=optuna.pruners.MedianPruner())
+    # Optuna's own pruner is the one by the median.
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=params.seed))
     for number in range(1, params.tuning.trials + 1):
         best = f", best {study.best_value:.4f}" if number > 1 else ""
         with step(f"Tuning: trial {number} of {params.tuning.trials}{best}"):

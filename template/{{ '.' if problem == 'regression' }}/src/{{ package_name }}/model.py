@@ -1,6 +1,7 @@
 """The estimator and what may be tuned about it. This file is yours: any scikit-learn regressor will do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from optuna import Trial
@@ -12,37 +13,27 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-ESTIMATORS: dict[str, type[BaseEstimator]] = {
+Options = dict[str, Any]
+ESTIMATORS: dict[str, Callable[..., BaseEstimator]] = {
     "linear": Ridge,
-    "boosting": HistGradientBoostingRegressor,
-    "forest": RandomForestRegressor,
-}
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "linear": {},
-    "boosting": {"learning_rate": 0.08, "max_iter": 150, "max_leaf_nodes": 15},
-    "forest": {"n_estimators": 200, "min_samples_leaf": 3},
+    "boosting": partial(HistGradientBoostingRegressor, learning_rate=0.08, max_iter=150, max_leaf_nodes=15),
+    "forest": partial(RandomForestRegressor, n_estimators=200, min_samples_leaf=3),
 }
 
 
-def build(
-    name: str, options: Mapping[str, Any], numbers: Sequence[str], categories: Sequence[str], seed: int
-) -> Pipeline:
+def build(name: str, options: Options, numbers: list[str], categories: list[str], seed: int) -> Pipeline:
     """The pipeline from features to values, unfitted. Its steps are ``prepare`` and ``model``."""
-    estimator = ESTIMATORS[name](**{**DEFAULTS[name], "random_state": seed, **options})
+    estimator = ESTIMATORS[name](**{"random_state": seed, **options})
     # Boosting takes numbers as they are; the others want gaps filled, and "it was missing" as a column.
-    prepared = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
+    filled = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
+    taken = "passthrough" if name == "boosting" else filled
     encoder = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=25, sparse_output=False)
-    prepare = ColumnTransformer(
-        [
-            ("numbers", "passthrough" if name == "boosting" else prepared, list(numbers)),
-            ("categories", encoder, list(categories)),
-        ],
-        verbose_feature_names_out=False,
-    )
+    parts = [("numbers", taken, numbers), ("categories", encoder, categories)]
+    prepare = ColumnTransformer(parts, verbose_feature_names_out=False)
     return Pipeline([("prepare", prepare), ("model", estimator)])
 
 
-def search_space(trial: Trial, name: str) -> dict[str, Any]:
+def search_space(trial: Trial, name: str) -> Options:
     """Options for one trial of the tuning (``tuning.trials`` in params.yaml)."""
     if name == "linear":
         return {"alpha": trial.suggest_float("alpha", 1e-3, 1e3, log=True)}

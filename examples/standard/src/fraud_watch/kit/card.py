@@ -2,17 +2,17 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from . import learn
-from .columns import Column
-from .gate import Checks, Exam
+from .columns import Column, Numbers
+from .gate import EVERY, Checks, Exam
+from .predictor import Model
 from .settings import PROJECT, Params
 from .table import columns_of, data_hash
 
@@ -24,36 +24,36 @@ RESAMPLES = 200
 IMPORTANCE_ROWS = 2_000
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     """What was measured on the hold-out rows."""
 
     metrics: dict[str, float]
-    intervals: dict[str, tuple[float, float]]
-    dummy: dict[str, float]
+    intervals: pd.DataFrame
+    beside: dict[str, dict[str, float]]
     fold_scores: list[float]
-    importance: dict[str, float]
+    importance: pd.Series
 
 
-def measure(exam: Exam, params: Params, fold_scores: list[float]) -> Report:
+def measure(exam: Exam, champion: Model | None, params: Params, fold_scores: list[float]) -> Report:
     """Everything that the card tells, measured on the hold-out rows."""
+
+    def metrics(model: Model, raw: Numbers, rows: Any = EVERY) -> dict[str, float]:
+        return learn.metrics(model, params.learning, exam.truth[rows], raw[rows])
+
+    whole = metrics(exam.model, exam.raw)
+    beside = {"dummy": metrics(exam.model, exam.dummy)}
+    if champion:
+        raw = champion.raw(columns_of(champion.schema, exam.frame))
+        beside["champion"] = metrics(champion, raw)
     rng, size = np.random.default_rng(params.seed), len(exam.truth)
-    drawn: list[dict[str, float]] = []
-    while len(drawn) < RESAMPLES:
-        rows = rng.integers(0, size, size)
-        if learn.judgeable(exam.model.schema, exam.truth[rows]):
-            drawn.append(learn.metrics(exam.model, params.learning, exam.truth[rows], exam.raw[rows]))
-    bounds = pd.DataFrame(drawn).quantile([0.025, 0.975])
-    return Report(
-        metrics=learn.metrics(exam.model, params.learning, exam.truth, exam.raw),
-        intervals={name: (low, high) for name, (low, high) in bounds.items()},
-        dummy=learn.metrics(exam.model, params.learning, exam.truth, exam.dummy),
-        fold_scores=fold_scores,
-        importance=importance(exam, params.seed),
-    )
+    draws = [rng.integers(0, size, size) for _ in range(RESAMPLES)]
+    kept = [rows for rows in draws if learn.judgeable(exam.model.schema, exam.truth[rows], fewest=1)]
+    drawn = [metrics(exam.model, exam.raw, rows) for rows in kept]
+    intervals = pd.DataFrame(drawn, columns=list(whole)).quantile([0.025, 0.975])
+    return Report(whole, intervals, beside, fold_scores, importance(exam, params.seed))
 
 
-def importance(exam: Exam, seed: int) -> dict[str, float]:
+def importance(exam: Exam, seed: int) -> pd.Series:
     """By how much the score falls when a raw column is shuffled among the rows."""
     model, rng = exam.model, np.random.default_rng(seed)
     rows = rng.permutation(len(exam.truth))[:IMPORTANCE_ROWS]
@@ -63,15 +63,15 @@ def importance(exam: Exam, seed: int) -> dict[str, float]:
     for name, values in columns.items():
         raw = model.raw({**columns, name: rng.permutation(values)})
         drops[name] = whole - learn.score(model.schema, exam.truth[rows], raw)
-    return drops
+    return pd.Series(drops).sort_values(ascending=False)
 
 
 def pictures(exam: Exam, report: Report) -> dict[str, Figure]:
     """The plots of the problem, and the columns that matter most; the largest on top."""
     figure = Figure(figsize=(6.5, 4.5), layout="constrained", dpi=110)
     axes = figure.subplots()
-    ranked = sorted(report.importance.items(), key=lambda item: item[1])[-15:]
-    axes.barh([name for name, _ in ranked], [drop for _, drop in ranked], color="#3b6ea5")
+    largest = report.importance.head(15)[::-1]
+    axes.barh(largest.index, largest, color="#3b6ea5")
     axes.set_title("Importance: loss of score when the column is shuffled")
     return learn.plots(exam.model, exam.truth, exam.raw) | {"importance": figure}
 
@@ -80,8 +80,7 @@ def write(exam: Exam, report: Report, checks: Checks, params: Params, data: "Pre
     """Write ``reports/model_card.md``, and the figures alone beside it for programs."""
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(render(exam, report, checks, params, data), encoding="utf-8")
-    figures = json.dumps(report.metrics, indent=2)
-    PAGE.with_name("metrics.json").write_text(figures + "\n", encoding="utf-8")
+    PAGE.with_name("metrics.json").write_text(json.dumps(report.metrics, indent=2) + "\n", encoding="utf-8")
     return PAGE
 
 
@@ -90,11 +89,12 @@ def render(exam: Exam, report: Report, checks: Checks, params: Params, data: "Pr
     figures = []
     for name, value in report.metrics.items():
         low, high = report.intervals[name]
-        figures.append((name, f"{value:.4g}", f"{low:.4g} to {high:.4g}", f"{report.dummy[name]:.4g}"))
+        others = [f"{metrics[name]:.4g}" for metrics in report.beside.values()]
+        figures.append((name, f"{value:.4g}", f"{low:.4g} to {high:.4g}", *others))
     slices = exam.slices(params.gate.slice_rows)
     judged = [(name, rows.sum(), f"{exam.score(rows):.4g}") for name, rows in slices]
     inputs = [(c.name, c.type, _limits(c), "yes" if c.pii else "", c.meaning) for c in schema.inputs]
-    ranked = sorted(report.importance.items(), key=lambda item: -item[1])
+    losses = [(name, f"{drop:.4f}") for name, drop in report.importance.items()]
     folds = ", ".join(f"{score:.3f}" for score in report.fold_scores)
     verdicts = "\n".join(f"- {'passed' if check.passed else '**failed**'}: {check}" for check in checks)
     decided = ", ".join(f"{name} {value:.4g}" for name, value in manifest.decision.items())
@@ -107,10 +107,10 @@ Predicts **{schema.target.name}** ({schema.target.meaning or schema.problem}), a
 
 ## What it is worth
 
-On {len(rows.test)} rows that it has not seen (split: {params.split.how}). Intervals hold 95 of 100 resamples;
-the dummy says the same to every row. Scores of the folds on the training rows: {folds}.
+On {len(rows.test)} rows that it has not seen (split: {params.split.how}). The score is {learn.SCORE}.
+Intervals hold 95 of 100 resamples; the dummy says the same to every row. Scores of the folds: {folds}.
 
-{_table(("figure", "value", "interval", "dummy"), figures)}
+{_table(("figure", "value", "interval", *report.beside), figures)}
 
 {f"It decides by {decided}, chosen on the training rows for the costs in params.yaml." if decided else ""}
 
@@ -128,7 +128,7 @@ Those with {params.gate.slice_rows} rows or more, and enough to judge by:
 
 By how much the score falls when a column is shuffled:
 
-{_table(("column", "loss"), [(name, f"{drop:.4f}") for name, drop in ranked])}
+{_table(("column", "loss"), losses)}
 
 {_table(("input", "type", "allowed", "personal", "meaning"), inputs)}
 

@@ -3,20 +3,18 @@
 import math
 import re
 import unicodedata
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.metrics import r2_score, recall_score
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from . import UserError
-from .columns import Column
+from .columns import Numbers, plain
 from .table import cast
 
 FEWEST_ROWS, MOST_CLASSES = 20, 50
@@ -31,28 +29,24 @@ KEYS = {"id", "key", "index", "row", "unnamed"}
 PERSONAL = {"name", "firstname", "lastname", "surname", "birth", "birthday", "dob", "iban", "passport"}
 PERSONAL |= {"email", "mail", "phone", "mobile", "address", "street", "ssn"}
 EMAIL = r"[^@\s]+@[^@\s]+\.\w+"
-WHOLE = {"integer": int, "boolean": bool}
 Block = dict[str, Any]
-Numbers = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """What was decided about a column, and why; ``block`` is its part of schema.yaml, if it has one."""
 
     header: str
     use: str
     why: str
-    block: Block = field(default_factory=dict)
+    block: Block
 
 
-@dataclass(frozen=True)
-class Inference:
+class Inference(NamedTuple):
     """What was found out about a table."""
 
     target: Finding
     columns: tuple[Finding, ...]
-    warnings: tuple[str, ...]
+    warnings: list[str]
 
 
 def infer(frame: pd.DataFrame, target: str, problem: str) -> Inference:
@@ -73,14 +67,12 @@ def infer(frame: pd.DataFrame, target: str, problem: str) -> Inference:
     for found in columns:
         if found.use == "ignored":
             warnings.append(f"{found.header} is ignored: {found.why}")
-        elif found.use == "input":
-            score = foresight(found.block["type"], frame[found.header], truth, problem)
-            if score >= SUSPICIOUS:
-                told = f"{found.header} alone tells {target} ({score:.3f} of 1)"
-                warnings.append(f"{told}: if it is known only afterwards, take it out of schema.yaml")
+        elif found.use == "input" and (score := foresight(found, frame, truth, problem)) >= SUSPICIOUS:
+            told = f"{found.header} alone tells {target} ({score:.3f} of 1)"
+            warnings.append(f"{told}: if it is known only afterwards, take it out of schema.yaml")
     if not any(found.use == "input" for found in columns):
         raise UserError(f"beside {target} the table has no column to learn from")
-    return Inference(goal, columns, tuple(warnings))
+    return Inference(goal, columns, warnings)
 
 
 def named(headers: list[str]) -> dict[str, Block]:
@@ -92,8 +84,7 @@ def named(headers: list[str]) -> dict[str, Block]:
         stem = f"column_{stem}" if stem[0].isdigit() else stem
         free = (name for n in count(1) if (name := f"{stem}_{n}" if n > 1 else stem) not in names.values())
         names[header] = names.get(header) or next(free)
-    extra = {header: {"alias": header, "meaning": header} for header in headers if names[header] != header}
-    return {header: {"name": names[header], **extra.get(header, {})} for header in headers}
+    return {h: {"name": names[h]} | ({"alias": h, "meaning": h} if names[h] != h else {}) for h in headers}
 
 
 def describe(header: str, block: Block, cells: pd.Series) -> Finding:
@@ -101,12 +92,12 @@ def describe(header: str, block: Block, cells: pd.Series) -> Finding:
     words, gaps = _words(cells), bool(cells.isna().any())
     tokens = {token.lower() for token in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", header)}
     if words.empty:
-        return Finding(header, "ignored", "it has no values")
+        return Finding(header, "ignored", "it has no values", {})
     kind, why = _kind(words, gaps)
     if useless := _useless(words, gaps, kind, tokens):
-        return Finding(header, "ignored", useless)
+        return Finding(header, "ignored", useless, {})
     block = block | {"type": kind}
-    values = cast(_plain(kind), words)[0]
+    values = cast(kind, words)[0]
     if kind in ("number", "integer"):
         block["min"], block["max"] = bounds(values, kind == "integer")
         why += f" from {values.min():.12g} to {values.max():.12g}"
@@ -120,8 +111,7 @@ def describe(header: str, block: Block, cells: pd.Series) -> Finding:
             # Who somebody is must not decide, so a request need not say it.
             return Finding(header, "not sent", why, block | {"input": False})
     elif kind != "text":
-        ordered = np.sort(values).astype(WHOLE.get(kind, values.dtype)).tolist()
-        block["example"] = ordered[len(ordered) // 2]
+        block["example"] = plain(kind, np.sort(values)[len(values) // 2])
     return Finding(header, "input", why, block)
 
 
@@ -138,9 +128,10 @@ def bounds(values: Numbers, whole: bool) -> tuple[float, float]:
     return (int(bottom), int(top)) if whole else (round(bottom, digits), round(top, digits))
 
 
-def foresight(kind: str, cells: pd.Series, truth: Numbers, problem: str) -> float:
+def foresight(found: Finding, frame: pd.DataFrame, truth: Numbers, problem: str) -> float:
     """How well a small tree tells the target from this column alone, on unseen rows; 1 is perfect."""
-    values = pd.Series(cast(_plain(kind), cells)[0])
+    kind = found.block["type"]
+    values = pd.Series(cast(kind, frame[found.header])[0])
     some = np.random.default_rng(0).permutation(len(values))[:10_000]
     # A tree sees only the order.
     ranks = (values.str.len() if kind == "text" else values).iloc[some].rank(method="dense")
@@ -215,10 +206,5 @@ def _words(cells: pd.Series) -> pd.Series:
     return cells.dropna().map(str).astype("str").str.strip()
 
 
-def _plain(kind: Any) -> Column:
-    """A column of that type and nothing else."""
-    return Column(name="column", type=kind, categories=("any",) if kind == "category" else ())
-
-
 def _fits(kind: str, words: pd.Series) -> bool:
-    return not cast(_plain(kind), words)[1].any()
+    return not cast(kind, words)[1].any()

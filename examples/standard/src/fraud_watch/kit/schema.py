@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
-from pydantic import model_validator as after_all
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from . import UserError
 from .columns import Column, Columns, Named, Part, plain
@@ -62,7 +61,7 @@ class Schema(File):
     ignored: tuple[str, ...] = ()
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
 
-    @after_all(mode="after")
+    @model_validator(mode="after")
     def _consistent(self) -> Self:
         for called in ([c.name for c in self.columns], [c.header for c in self.columns]):
             if twice := sorted({name for name in called if called.count(name) > 1}):
@@ -70,15 +69,14 @@ class Schema(File):
         known = {c.name: c for c in self.columns}
         if self.target.name in known or self.target.header in {c.header for c in self.columns}:
             raise ValueError(f"target: {self.target.name} is among the columns too; name it once")
-        expect = self.expect
         numbers = {c.name for c in self.inputs if c.type in ("number", "integer", "boolean")}
         rules: tuple[tuple[str, Iterable[str], set[str]], ...] = (
             ("time", filter(None, [self.time]), {n for n, c in known.items() if c.type == "datetime"}),
             ("group", filter(None, [self.group]), set(known)),
             ("slices", self.slices, {n for n, c in known.items() if c.type in ("category", "boolean")}),
-            ("expect.increasing", expect.increasing, numbers),
-            ("expect.decreasing", expect.decreasing, numbers),
-            ("expect.invariant", expect.invariant, {c.name for c in self.inputs}),
+            ("expect.increasing", self.expect.increasing, numbers),
+            ("expect.decreasing", self.expect.decreasing, numbers),
+            ("expect.invariant", self.expect.invariant, {c.name for c in self.inputs}),
         )
         for key, names, allowed in rules:
             if unknown := sorted(set(names) - allowed):
@@ -108,15 +106,12 @@ class Schema(File):
         """One record as the API takes it. Names are aliases, so that a column may be called ``json``."""
         fields = {f"column_{i}": column.field() for i, column in enumerate(self.inputs)}
         config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-        model: type[BaseModel] = create_model("Record", __config__=config, **fields)
-        return model
+        return create_model("Record", __config__=config, **fields)
 
     def arrays(self, records: Sequence[BaseModel]) -> dict[str, NDArray[Any]]:
         """Validated records as the columns that features see."""
-        return {
-            column.name: column.array([getattr(record, f"column_{i}") for record in records])
-            for i, column in enumerate(self.inputs)
-        }
+        inputs = enumerate(self.inputs)
+        return {c.name: c.array([getattr(record, f"column_{i}") for record in records]) for i, c in inputs}
 
     def example(self) -> dict[str, Any]:
         """One record to send, as JSON."""
@@ -129,14 +124,13 @@ class Schema(File):
         for column in self.columns:
             values = column.draw(rng, rows)
             if column.nullable:
-                holes = rng.random(rows) < missing
-                values[holes] = "NaT" if column.type == "datetime" else None
+                values[rng.random(rows) < missing] = None
             table[column.name] = values
         return table
 
     def records(self, columns: Columns) -> list[dict[str, Any]]:
         """The input columns as JSON records: the way back from ``arrays``."""
-        listed = {c.name: [plain(c, v) for v in columns[c.name]] for c in self.inputs}
+        listed = {c.name: [plain(c.type, v) for v in columns[c.name]] for c in self.inputs}
         return [dict(zip(listed, row, strict=True)) for row in zip(*listed.values(), strict=True)]
 
 
@@ -149,5 +143,5 @@ def explain(error: ValidationError, content: Any, source: str) -> str:
             name = content["columns"][int(place[1])]
             place[1] += f" ({name.get('name', '?')})" if isinstance(name, dict) else ""
         said = problem["msg"].removeprefix("Value error, ")
-        lines.append(f"{source}: {'.'.join(place) + ': ' if place else ''}{said}")
+        lines.append(": ".join(filter(None, [source, ".".join(place), said])))
     return "\n".join(lines)

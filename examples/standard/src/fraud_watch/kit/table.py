@@ -1,8 +1,8 @@
 """From raw files to a checked table with one type per column, and from there to training and test rows."""
 
 import hashlib
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .. import data
 from . import UserError, task
-from .columns import Column
+from .columns import Column, Named
+from .predictor import Model, as_rows
 from .schema import Schema
 from .settings import Split
 
@@ -31,7 +32,7 @@ def load(schema: Schema, source: str, url: str | None = None) -> pd.DataFrame:
         raise UserError(f"{source} is not UTF-8 text ({error.reason} at byte {error.start})") from None
     except (pd.errors.DatabaseError, SQLAlchemyError) as error:
         raise UserError(f"the database did not answer the query in data.source: {error}") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+    except ValueError as error:
         raise UserError(f"{source} cannot be read as a table: {error}") from None
     if schema.target.header in raw:
         raw = raw.dropna(subset=schema.target.header, ignore_index=True)
@@ -40,46 +41,43 @@ def load(schema: Schema, source: str, url: str | None = None) -> pd.DataFrame:
 
 def checked(schema: Schema, raw: pd.DataFrame, source: str, target: bool = True) -> pd.DataFrame:
     """``raw`` under the schema's names and types; every cell that breaks the schema is reported at once."""
-    columns = schema.columns if target else schema.inputs
-    wanted = [c.header for c in columns] + ([schema.target.header] if target else [])
-    if absent := [header for header in wanted if header not in raw.columns]:
+    wanted: tuple[Named, ...] = (*schema.columns, schema.target) if target else schema.inputs
+    if absent := [named.header for named in wanted if named.header not in raw]:
         raise UserError(f"{source}: no column {', '.join(absent)}; it has {', '.join(map(str, raw.columns))}")
     if not len(raw):
         raise UserError(f"{source} has a header and no rows")
+    arrays: dict[str, NDArray[Any]] = {}
     complaints: list[str] = []
-    typed: dict[str, pd.Series] = {}
-    for column in columns:
-        values, bad = cast(column, raw[column.header])
-        # pandas would make strings of objects.
-        typed[column.name] = pd.Series(values, dtype=values.dtype)
-        complaints += _complain(column.name, raw[column.header], bad, f"is no {column.type}")
-    if target:
-        cells = raw[schema.target.header]
-        codes, bad = task.encode(schema, cells.to_numpy(dtype=object, na_value=None))
-        typed[schema.target.name] = pd.Series(codes)
-        complaints += _complain(schema.target.name, cells, bad, "is no value of the target")
-    frame = pd.DataFrame(typed)
-    if complaints := complaints or _breaches(schema, frame):
+    for named in wanted:
+        cells = raw[named.header]
+        if isinstance(named, Column):
+            arrays[named.name], bad = cast(named.type, cells)
+            complaints += _complain(named.name, cells, bad, f"is no {named.type}")
+        else:
+            arrays[named.name], bad = task.encode(schema, cells)
+            complaints += _complain(named.name, cells, bad, "is no value of the target")
+    frame = as_rows(arrays)
+    if complaints := complaints or list(_breaches(schema, frame)):
         raise UserError("\n".join(f"{source}: {line}" for line in complaints))
     return frame
 
 
-def cast(column: Column, cells: pd.Series) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Cells as the array that features see, and which of them are not of the column's type."""
+def cast(kind: str, cells: pd.Series) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Cells as the array that features see, and which of them are not of that type."""
     there = cells.notna().to_numpy()
-    if column.type in ("category", "text"):
+    if kind in ("category", "text"):
         values = cells.map(lambda v: str(v).strip(), na_action="ignore").to_numpy(dtype=object, na_value=None)
         return values, np.zeros(len(cells), dtype=bool)
-    if column.type == "datetime":
+    if kind == "datetime":
         moments = pd.to_datetime(cells, errors="coerce", utc=True, format="ISO8601")
         naive = moments.dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
         return naive, there & np.isnat(naive)
-    if column.type == "boolean":
+    if kind == "boolean":
         known = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
         cells = cells.map(lambda v: known.get(str(v).strip().lower()), na_action="ignore")
     numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     bad = there & ~np.isfinite(numbers)
-    if column.type == "integer":
+    if kind == "integer":
         bad |= there & (numbers != np.round(numbers))
     return numbers, bad
 
@@ -88,17 +86,22 @@ def validator(schema: Schema) -> pa.DataFrameSchema:
     """Ranges, categories and nullability as a pandera schema."""
     target = Column(name=schema.target.name, type="number", min=schema.target.min, max=schema.target.max)
     limits = {}
-    for column in (*schema.columns, target):
-        checks = [] if column.min is None else [pa.Check.ge(column.min)]
-        checks += [] if column.max is None else [pa.Check.le(column.max)]
-        checks += [pa.Check.isin(column.categories)] if column.categories else []
-        limits[column.name] = pa.Column(checks=checks, nullable=column.nullable, required=False)
+    for c in (*schema.columns, target):
+        rules: dict[Any, Any] = {pa.Check.ge: c.min, pa.Check.le: c.max, pa.Check.isin: c.categories}
+        checks = [rule(limit) for rule, limit in rules.items() if limit not in (None, ())]
+        limits[c.name] = pa.Column(checks=checks, nullable=c.nullable, required=False)
     return pa.DataFrameSchema(limits)
 
 
 def columns_of(schema: Schema, frame: pd.DataFrame) -> dict[str, NDArray[Any]]:
     """The input columns of a checked table, as features take them."""
     return {c.name: frame[c.name].to_numpy() for c in schema.inputs}
+
+
+def answers(model: Model, raw: pd.DataFrame, source: str) -> dict[str, Any]:
+    """What the model says of raw rows, as columns; they need no target."""
+    figures = model.raw(columns_of(model.schema, checked(model.schema, raw, source, target=False)))
+    return task.table(model.schema, model.manifest.decision, figures)
 
 
 def data_hash(frame: pd.DataFrame) -> str:
@@ -110,8 +113,7 @@ Folds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
 SPLITTERS = {"random": KFold, "stratified": StratifiedKFold, "group": GroupKFold}
 
 
-@dataclass(frozen=True)
-class Rows:
+class Rows(NamedTuple):
     """Training and test rows by position; ``folds`` are positions within the training rows."""
 
     train: NDArray[np.int64]
@@ -142,25 +144,18 @@ def split(schema: Schema, params: Split, frame: pd.DataFrame, seed: int) -> Rows
         raise UserError(f"params.yaml: split.how {how} does not fit these {size} rows: {error}") from None
 
 
-def _complain(name: str, cells: pd.Series, bad: NDArray[np.bool_], what: str) -> list[str]:
-    places = np.flatnonzero(bad)
-    if not len(places):
-        return []
-    quoted = "; ".join(f"row {place + 1}: {_quoted(cells.iloc[place])}" for place in places[:SHOWN])
-    more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
-    return [f"column {name}, {quoted} {what}{more}"]
+def _complain(name: str, cells: pd.Series, bad: NDArray[np.bool_], what: str) -> Iterator[str]:
+    if len(places := np.flatnonzero(bad)):
+        shown = [(place + 1, cells.iloc[place]) for place in places[:SHOWN]]
+        quoted = "; ".join(f"row {row}: {repr(v) if isinstance(v, str) else v}" for row, v in shown)
+        more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+        yield f"column {name}, {quoted} {what}{more}"
 
 
-def _quoted(cell: Any) -> str:
-    return repr(cell) if isinstance(cell, str) else str(cell)
-
-
-def _breaches(schema: Schema, frame: pd.DataFrame) -> list[str]:
-    lines: list[str] = []
+def _breaches(schema: Schema, frame: pd.DataFrame) -> Iterator[str]:
     try:
         validator(schema).validate(frame, lazy=True)
     except pa.errors.SchemaErrors as errors:
         for (name, check), cases in errors.failure_cases.groupby(["column", "check"], sort=False):
             said = "is missing" if check == "not_nullable" else f"breaks {check}"
-            lines += _complain(name, frame[name], frame.index.isin(cases["index"]), said)
-    return lines
+            yield from _complain(name, frame[name], frame.index.isin(cases["index"]), said)

@@ -9,9 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from . import UserError, task
+from . import UserError
 from .predictor import Model
-from .table import checked, columns_of
+from .table import answers
 
 Tell = Callable[[int], None]
 CHUNK = 50_000
@@ -35,11 +35,9 @@ def score_file(model: Model, version: str, source: Path, output: Path, tell: Tel
     for number, rows in enumerate(_chunks(source, chunk)):
         part = parts / f"{number:06d}.parquet"
         if not part.exists():
-            table = checked(model.schema, rows, f"{source} after row {done}", target=False)
-            raw = model.raw(columns_of(model.schema, table))
-            scored = {**task.table(model.schema, model.manifest.decision, raw), "model_version": version}
+            scored = rows.assign(**answers(model, rows, f"{source} after row {done}"), model_version=version)
             draft = part.with_suffix(".draft")
-            pq.write_table(pa.Table.from_pandas(rows.assign(**scored), preserve_index=False), draft)
+            pq.write_table(pa.Table.from_pandas(scored, preserve_index=False), draft)
             draft.replace(part)
         done += len(rows)
         tell(done)
@@ -62,9 +60,8 @@ def _chunks(source: Path, chunk: int) -> Iterator[pd.DataFrame]:
 def _claim(parts: Path, work: dict[str, str]) -> None:
     """Keep finished chunks only if they belong to this very work."""
     note = parts / "work.json"
-    if parts.exists() and (not note.exists() or json.loads(note.read_text(encoding="utf-8")) != work):
-        shutil.rmtree(parts)
-    if not parts.exists():
+    if not note.exists() or json.loads(note.read_text(encoding="utf-8")) != work:
+        shutil.rmtree(parts, ignore_errors=True)
         parts.mkdir(parents=True)
         note.write_text(json.dumps(work), encoding="utf-8")
 

@@ -1,13 +1,12 @@
 """Columns: how schema.yaml describes one, and the arrays that features and models see."""
 
 from collections.abc import Container, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic import model_validator as after_all
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Numbers = NDArray[np.float64]
 Columns = Mapping[str, NDArray[Any]]
@@ -15,7 +14,16 @@ Columns = Mapping[str, NDArray[Any]]
 text object (None). One row in serving, the whole table in training: the same functions see both."""
 
 
-TEXT_LIMIT = 10_000
+def _moment(value: Any) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("Input should be a date or a time in ISO 8601, as text")
+    return datetime.fromisoformat(value)
+
+
+Text = Annotated[str, Field(max_length=10_000)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+KINDS = {"number": float, "integer": int, "boolean": bool, "text": Text, "datetime": Moment}
+"""What a request carries for each type; for a category, one of those that the column lists."""
 
 
 class Part(BaseModel):
@@ -47,7 +55,7 @@ class Column(Named):
     input: bool = True
     example: Any = None
 
-    @after_all(mode="after")
+    @model_validator(mode="after")
     def _consistent(self) -> Self:
         if (self.type == "category") != bool(self.categories):
             raise ValueError("categories: a column of type category lists them, and no other does")
@@ -65,26 +73,16 @@ class Column(Named):
     def array(self, values: Sequence[Any]) -> NDArray[Any]:
         """Python values as the array that features and models see."""
         if self.type in ("category", "text"):
-            array = np.empty(len(values), dtype=object)
-            array[:] = values
-            return array
+            return np.array(values, dtype=object)
         if self.type == "datetime":
-            return np.array([None if v is None else _naive(v) for v in values], dtype="datetime64[us]")
-        return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+            return np.array([v and _naive(v) for v in values], dtype="datetime64[us]")
+        return np.array(values, dtype=np.float64)
 
     def field(self) -> Any:
         """The column as a field of the request model: type, range, enumeration, meaning, example."""
-        kinds: dict[str, Any] = {
-            "number": float,
-            "integer": int,
-            "boolean": bool,
-            "text": Annotated[str, Field(max_length=TEXT_LIMIT)],
-            "datetime": Annotated[datetime, BeforeValidator(_moment)],
-        }
-        kind = kinds.get(self.type) or Literal[self.categories]
-        about: dict[str, Any] = {"alias": self.name, "examples": [self.sample_value()]}
-        if self.meaning:
-            about["description"] = self.meaning
+        kind = KINDS.get(self.type) or Literal[self.categories]
+        about: dict[str, Any] = {"alias": self.name, "description": self.meaning or None}
+        about["examples"] = [self.sample_value()]
         if self.type in ("number", "integer"):
             about |= {"ge": self.min, "le": self.max}
         return (kind | None, Field(None, **about)) if self.nullable else (kind, Field(**about))
@@ -93,28 +91,25 @@ class Column(Named):
         """One plausible value, fit for JSON."""
         if self.example is not None:
             return self.example.isoformat() if isinstance(self.example, date) else self.example
-        return plain(self, self.draw(np.random.default_rng(0), 1)[0])
+        return plain(self.type, self.draw(np.random.default_rng(0), 1)[0])
 
     def draw(self, rng: np.random.Generator, rows: int) -> NDArray[Any]:
         """Random values that the schema allows, the ends of the range among them; no missing ones."""
         if self.type == "category":
             return rng.choice(np.array(self.categories, dtype=object), rows)
         if self.type == "text":
-            words = np.array(["alpha", "bravo", "charlie", "delta", "echo"], dtype=object)
-            return np.array([" ".join(rng.choice(words, 4)) for _ in range(rows)], dtype=object)
+            words = rng.choice(["alpha", "bravo", "charlie", "delta", "echo"], (rows, 4))
+            return np.array([" ".join(four) for four in words], dtype=object)
         if self.type == "boolean":
             return rng.integers(0, 2, rows).astype(np.float64)
-        if self.type == "datetime":
-            first = self.min if isinstance(self.min, datetime) else datetime(2024, 1, 1)
-            last = self.max if isinstance(self.max, datetime) else first + timedelta(days=365)
-            span = self.array([first, last]).astype(np.int64)
-            return rng.integers(span[0], span[1], rows, endpoint=True).astype("datetime64[us]")
-        low, high = self.min, self.max
-        if not isinstance(low, float):
-            low = high - 100.0 if isinstance(high, float) and high <= 0 else 0.0
-        high = high if isinstance(high, float) else low + 100.0
-        inner, ends = rng.uniform(low, high, rows), rng.choice([low, high], rows)
-        values = np.where(rng.random(rows) < 0.04, ends, inner)
+        dates = self.type == "datetime"
+        start, room = (np.datetime64("2024", "us"), np.timedelta64(365, "D")) if dates else (0.0, 100.0)
+        low, high = self.array([self.min, self.max])
+        if np.isnan(low):
+            low = high - room if high <= start else start
+        high = low + room if np.isnan(high) else high
+        inner = low + rng.random(rows) * (high - low)
+        values = np.where(rng.random(rows) < 0.04, rng.choice([low, high], rows), inner)
         return np.round(values) if self.type == "integer" else values
 
 
@@ -138,9 +133,8 @@ def calendar(name: str, moments: NDArray[np.datetime64]) -> dict[str, Numbers]:
     hours = (moments - moments.astype("datetime64[D]")) / np.timedelta64(1, "h")
     days = moments.astype("datetime64[D]").astype(np.int64)
     months = moments.astype("datetime64[M]").astype(np.int64)
-    gap = np.isnat(moments)
     parts = {"hour": hours, "weekday": (days + 3) % 7, "month": months % 12 + 1}
-    return {f"{name}.{part}": np.where(gap, np.nan, values) for part, values in parts.items()}
+    return {f"{name}.{part}": np.where(np.isnat(moments), np.nan, values) for part, values in parts.items()}
 
 
 def length(texts: NDArray[Any]) -> Numbers:
@@ -148,23 +142,15 @@ def length(texts: NDArray[Any]) -> Numbers:
     return np.array([len(text or "") for text in texts], dtype=np.float64)
 
 
-def _moment(value: Any) -> datetime:
-    if not isinstance(value, str):
-        raise ValueError("Input should be a date or a time in ISO 8601, as text")
-    return datetime.fromisoformat(value)
-
-
 def _naive(moment: datetime) -> datetime:
     """Dates are kept in UTC without a zone, as NumPy has none."""
     return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
-def plain(column: Column, value: Any) -> Any:
-    """A cell as JSON can carry it."""
+def plain(kind: str, value: Any) -> Any:
+    """A cell of a column of that type as JSON can carry it."""
     if value is None or (not isinstance(value, str) and np.isnan(value)):
         return None
-    if column.type == "datetime":
-        return np.datetime_as_string(value, unit="s")
-    if column.type in ("integer", "boolean"):
-        return int(value) if column.type == "integer" else bool(value)
-    return float(value) if column.type == "number" else value
+    if kind == "datetime":
+        return str(np.datetime_as_string(value, unit="s"))
+    return {"number": float, "integer": int, "boolean": bool}.get(kind, str)(value)

@@ -10,17 +10,13 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, TensorSpec
-from mlflow.types import Schema as Specs
 
-from . import UserError, task
+from . import UserError
 from .predictor import Model, open_model
 from .schema import Schema
 from .settings import PROJECT, Settings
 from .store import Store
-from .table import checked, columns_of
+from .table import answers
 
 CHALLENGER, CHAMPION = "challenger", "champion"
 GATE, REASONS, AGAINST = "gate", "gate_reasons", "gate_against"
@@ -32,16 +28,16 @@ def connect(settings: Settings) -> mlflow.MlflowClient:
     return mlflow.MlflowClient()
 
 
-def signature(schema: Schema) -> ModelSignature:
+def signature(schema: Schema) -> mlflow.models.ModelSignature:
     """What the registered model takes: the schema's input columns."""
     types = {"number": "double", "integer": "long", "boolean": "boolean", "datetime": "datetime"}
-    specs: list[ColSpec | TensorSpec] = []
+    specs: list[mlflow.types.ColSpec | mlflow.types.TensorSpec] = []
     for c in schema.inputs:
         # A column of whole numbers with gaps is one of floats to pandas.
         floats = c.nullable and c.type in ("integer", "boolean")
         kind = "double" if floats else types.get(c.type, "string")
-        specs.append(ColSpec(kind, c.name, required=not c.nullable))
-    return ModelSignature(inputs=Specs(specs))
+        specs.append(mlflow.types.ColSpec(kind, c.name, required=not c.nullable))
+    return mlflow.models.ModelSignature(inputs=mlflow.types.Schema(specs))
 
 
 def register(folder: Path, schema: Schema) -> str:
@@ -67,10 +63,8 @@ class _Loaded:
         self.model = model
 
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
-        schema, decision = self.model.schema, self.model.manifest.decision
-        named = rows.rename(columns={c.name: c.header for c in schema.inputs})
-        table = checked(schema, named, "the input", target=False)
-        return pd.DataFrame(task.table(schema, decision, self.model.raw(columns_of(schema, table))))
+        named = rows.rename(columns={c.name: c.header for c in self.model.schema.inputs})
+        return pd.DataFrame(answers(self.model, named, "the input"))
 
 
 def _load_pyfunc(path: str) -> _Loaded:
@@ -81,10 +75,9 @@ def _load_pyfunc(path: str) -> _Loaded:
 def files_of(version: str) -> Iterator[Path]:
     """A version's files, fetched from the registry for as long as they are needed."""
     with tempfile.TemporaryDirectory() as scratch:
-        uri = f"models:/{PROJECT}/{version}"
         try:
-            found = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch)
-        except MlflowException as error:
+            found = mlflow.artifacts.download_artifacts(f"models:/{PROJECT}/{version}", dst_path=scratch)
+        except mlflow.MlflowException as error:
             raise UserError(f"the registry has no files for version {version}: {error}") from None
         yield next(Path(found).rglob("manifest.json")).parent
 
@@ -101,7 +94,7 @@ def find(client: mlflow.MlflowClient, version: str | None) -> ModelVersion:
         if version is None:
             return client.get_model_version_by_alias(PROJECT, CHALLENGER)
         return client.get_model_version(PROJECT, version)
-    except MlflowException:
+    except mlflow.MlflowException:
         wanted = f"version {version}" if version else "version that passed the gate"
         known = ", ".join(str(v.version) for v in versions(client)) or "none"
         raise UserError(f"there is no {wanted}; registered: {known}") from None
@@ -125,8 +118,8 @@ def promote(settings: Settings, version: str | None) -> str:
     client, store = connect(settings), Store(settings.store)
     chosen = find(client, version)
     number, now = str(chosen.version), store.champion()
-    if now is None or now.version != number:
-        against = now.version if now else "none"
+    against = now.version if now else "none"
+    if number != against:
         if chosen.tags.get(GATE) != "passed":
             reasons = chosen.tags.get(REASONS, "it was not judged")
             raise UserError(f"version {number} did not pass the gate: {reasons}")

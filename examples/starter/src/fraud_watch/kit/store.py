@@ -1,17 +1,15 @@
 """The store: a folder from which models are served. Its pointer, ``champion.json``, changes atomically."""
 
-import json
 import os
 import shutil
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from . import UserError
 from .columns import Part
-from .predictor import BrokenModelError, Model, open_model, sha256
+from .predictor import BrokenModelError, Model, now, open_model, sha256
 
 
 class Champion(Part):
@@ -67,32 +65,28 @@ class Store:
 
     def point(self, version: str, before: tuple[str, ...]) -> Champion:
         """Make ``version`` the champion, in one step that cannot be seen half done."""
-        champion = Champion(
-            version=version,
-            manifest=sha256(self.folder(version) / "manifest.json"),
-            since=datetime.now(UTC).isoformat(timespec="seconds"),
-            before=before,
-        )
+        manifest = sha256(self.folder(version) / "manifest.json")
+        champion = Champion(version=version, manifest=manifest, since=now(), before=before)
         draft = self.pointer.with_suffix(".draft")
-        draft.write_text(json.dumps(champion.model_dump(), indent=2) + "\n", encoding="utf-8")
+        draft.write_text(champion.model_dump_json(indent=2) + "\n", encoding="utf-8")
         _sync(draft)
         draft.replace(self.pointer)
         return champion
 
     def promote(self, version: str) -> Champion:
-        now = self.champion()
-        if now and now.version == version:
-            return now
-        return self.point(version, (*now.before, now.version) if now else ())
+        last = self.champion()
+        if last and last.version == version:
+            return last
+        return self.point(version, (*last.before, last.version) if last else ())
 
     def roll_back(self) -> Champion:
         """The champion before this one serves again."""
-        now = self.champion()
-        if now is None or not now.before:
+        last = self.champion()
+        if last is None or not last.before:
             raise UserError("there is no earlier champion to go back to")
-        version = now.before[-1]
+        *before, version = last.before
         open_model(self.folder(version))
-        return self.point(version, now.before[:-1])
+        return self.point(version, tuple(before))
 
 
 def _sync(path: Path) -> None:

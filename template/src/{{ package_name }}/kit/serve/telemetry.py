@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.middleware.base import RequestResponseEndpoint
 
-LATENCIES = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 class Metrics:
@@ -18,9 +18,7 @@ class Metrics:
     def __init__(self) -> None:
         own = self.registry = CollectorRegistry()
         self.requests = Counter("http_requests", "Requests answered", ["path", "status"], registry=own)
-        self.seconds = Histogram(
-            "http_request_seconds", "Time to answer", ["path"], buckets=LATENCIES, registry=own
-        )
+        self.seconds = Histogram("http_request_seconds", "Latency", ["path"], buckets=BUCKETS, registry=own)
         self.predictions = Counter("predictions", "Records scored", ["version"], registry=own)
         self.model = Gauge("model_loaded", "1 for the version that serves", ["version"], registry=own)
         self.refused = Counter("model_load_failures", "Champions that could not be loaded", registry=own)
@@ -46,12 +44,9 @@ class JsonLines(logging.Formatter):
     """One JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
+        made = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {"time": made, "level": record.levelname.lower(), "logger": record.name}
+        line["message"] = record.getMessage()
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

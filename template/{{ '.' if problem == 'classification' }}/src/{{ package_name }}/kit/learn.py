@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn import metrics as measures
-from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV, CalibrationDisplay
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import StratifiedKFold
@@ -17,8 +16,6 @@ from .columns import Numbers
 from .predictor import Model
 from .schema import Schema
 from .task import Cost, Learning
-
-CALIBRATION_FOLDS = 3
 
 
 def score(schema: Schema, target: Numbers, raw: Numbers) -> float:
@@ -34,8 +31,7 @@ def score(schema: Schema, target: Numbers, raw: Numbers) -> float:
 
 def check(schema: Schema, learning: Learning, target: Numbers, where: str) -> None:
     """Whether a classifier can learn from these rows at all."""
-    seen = set(target.astype(int).tolist())
-    if missing := [str(label) for code, label in enumerate(schema.target.classes) if code not in seen]:
+    if missing := [str(label) for code, label in enumerate(schema.target.classes) if code not in target]:
         mend = "more data, another split.how, fewer split.folds, or fewer target.classes"
         raise UserError(f"no {where} is of class {', '.join(missing)}: {mend}")
 
@@ -44,8 +40,7 @@ def decision(schema: Schema, learning: Learning, truth: Numbers, raw: Numbers) -
     """How to decide between two classes: the threshold at which mistakes on these rows cost least."""
     if raw.shape[1] != 2:
         return {}
-    chance = raw[:, schema.positive]
-    return {"threshold": cheapest(truth == schema.positive, chance, learning.cost)}
+    return {"threshold": cheapest(truth == schema.positive, raw[:, schema.positive], learning.cost)}
 
 
 def assemble(pipeline: Pipeline, learning: Learning, seed: int) -> Any:
@@ -61,11 +56,11 @@ def assemble(pipeline: Pipeline, learning: Learning, seed: int) -> Any:
         pipeline = SamplingPipeline([prepare, fill, ("sample", SMOTE(random_state=seed)), model])
     if learning.calibration == "none":
         return pipeline
-    inner = StratifiedKFold(CALIBRATION_FOLDS, shuffle=True, random_state=seed)
+    inner = StratifiedKFold(3, shuffle=True, random_state=seed)
     return CalibratedClassifierCV(pipeline, method=learning.calibration, cv=inner, ensemble=False)
 
 
-def served(estimator: Any) -> BaseEstimator:
+def served(estimator: Any) -> Any:
     """The fitted model without what only fitting needs: resampling stays out of serving."""
     if isinstance(estimator, CalibratedClassifierCV):
         for calibrated in estimator.calibrated_classifiers_:
@@ -113,10 +108,10 @@ def dummy(schema: Schema, seen: Numbers, rows: int) -> Numbers:
     return np.tile(shares, (rows, 1))
 
 
-def judgeable(schema: Schema, target: Numbers) -> bool:
+def judgeable(schema: Schema, target: Numbers, fewest: int = FEWEST_PER_CLASS) -> bool:
     """Whether every class is there often enough to speak of it."""
     counts = np.bincount(target.astype(int), minlength=len(schema.target.classes))
-    return bool(counts.min() >= FEWEST_PER_CLASS)
+    return bool(counts.min() >= fewest)
 
 
 def plots(model: Model, truth: Numbers, raw: Numbers) -> dict[str, Figure]:

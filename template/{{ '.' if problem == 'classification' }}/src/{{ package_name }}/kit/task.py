@@ -1,14 +1,16 @@
 """What is particular to classification: settings of learning, codes of the target, shape of an answer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from .columns import Numbers, Part
 from .schema import Schema
+
+Decision = Mapping[str, float]
 
 
 class Cost(Part):
@@ -27,14 +29,12 @@ class Learning(Part):
 class Answer(BaseModel):
     """What the service says about one record."""
 
-    model_config = ConfigDict(protected_namespaces=())
-
     prediction: int | str
     probabilities: dict[str, float]
     model_version: str
 
 
-def encode(schema: Schema, values: NDArray[Any]) -> tuple[Numbers, NDArray[np.bool_]]:
+def encode(schema: Schema, values: Iterable[Any]) -> tuple[Numbers, NDArray[np.bool_]]:
     """Target cells as class codes, and which cells are no class."""
     codes = {str(label): code for code, label in enumerate(schema.target.classes)}
     found = np.array([codes.get(_label(value), -1) for value in values], dtype=np.float64)
@@ -49,14 +49,12 @@ def _label(value: Any) -> str:
     return text[:-2] if text.endswith(".0") and text[:-2].lstrip("-").isdigit() else text
 
 
-def decide(schema: Schema, decision: Mapping[str, float], raw: Numbers) -> NDArray[np.int64]:
+def decide(schema: Schema, decision: Decision, raw: Numbers) -> NDArray[np.int64]:
     """Class codes from probabilities: by the threshold where there are two classes, else the likeliest."""
     if "threshold" not in decision:
-        likeliest: NDArray[np.int64] = raw.argmax(axis=1)
-        return likeliest
+        return np.asarray(raw.argmax(axis=1))
     positive = schema.positive
-    alarm: NDArray[np.bool_] = raw[:, positive] >= decision["threshold"]
-    return np.where(alarm, positive, 1 - positive)
+    return np.where(raw[:, positive] >= decision["threshold"], positive, 1 - positive)
 
 
 def outcome(schema: Schema, raw: Numbers) -> Numbers:
@@ -64,16 +62,14 @@ def outcome(schema: Schema, raw: Numbers) -> Numbers:
     return raw[:, schema.positive]
 
 
-def table(schema: Schema, decision: Mapping[str, float], raw: Numbers) -> dict[str, Any]:
+def table(schema: Schema, decision: Decision, raw: Numbers) -> dict[str, Any]:
     """Answers as columns, for files."""
     labels = np.array(schema.target.classes, dtype=object)[decide(schema, decision, raw)]
     chances = {f"probability_{name}": raw[:, code] for code, name in enumerate(schema.target.classes)}
     return {"prediction": labels.tolist(), **chances}
 
 
-def answers(
-    schema: Schema, decision: Mapping[str, float], raw: Numbers, version: str
-) -> list[dict[str, Any]]:
+def answers(schema: Schema, decision: Decision, raw: Numbers, version: str) -> list[dict[str, Any]]:
     """Answers as the API gives them."""
     classes, decided = schema.target.classes, decide(schema, decision, raw)
     given = []

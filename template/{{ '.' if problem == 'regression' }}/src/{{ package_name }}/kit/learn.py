@@ -61,9 +61,9 @@ def dummy(schema: Schema, seen: Numbers, rows: int) -> Numbers:
     return np.full(rows, seen.mean())
 
 
-def judgeable(schema: Schema, target: Numbers) -> bool:
+def judgeable(schema: Schema, target: Numbers, fewest: int = 2) -> bool:
     """Whether the rows can be scored at all: where every value is the same there is nothing to explain."""
-    return bool(np.ptp(target) > 0)
+    return len(target) >= fewest and bool(np.ptp(target) > 0)
 
 
 def plots(model: Model, truth: Numbers, raw: Numbers) -> dict[str, Figure]:

@@ -1,14 +1,16 @@
 """What is particular to regression: settings of learning, the target's numbers, shape of an answer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from .columns import Numbers, Part
 from .schema import Schema
+
+Decision = Mapping[str, float]
 
 
 class Learning(Part):
@@ -18,13 +20,11 @@ class Learning(Part):
 class Answer(BaseModel):
     """What the service says about one record."""
 
-    model_config = ConfigDict(protected_namespaces=())
-
     prediction: float
     model_version: str
 
 
-def encode(schema: Schema, values: NDArray[Any]) -> tuple[Numbers, NDArray[np.bool_]]:
+def encode(schema: Schema, values: Iterable[Any]) -> tuple[Numbers, NDArray[np.bool_]]:
     """Target cells as numbers, and which cells are none."""
     found = np.array([_number(value) for value in values], dtype=np.float64)
     return found, ~np.isfinite(found)
@@ -42,13 +42,11 @@ def outcome(schema: Schema, raw: Numbers) -> Numbers:
     return raw
 
 
-def table(schema: Schema, decision: Mapping[str, float], raw: Numbers) -> dict[str, Any]:
+def table(schema: Schema, decision: Decision, raw: Numbers) -> dict[str, Any]:
     """Answers as columns, for files."""
     return {"prediction": raw}
 
 
-def answers(
-    schema: Schema, decision: Mapping[str, float], raw: Numbers, version: str
-) -> list[dict[str, Any]]:
+def answers(schema: Schema, decision: Decision, raw: Numbers, version: str) -> list[dict[str, Any]]:
     """Answers as the API gives them."""
     return [{"prediction": value, "model_version": version} for value in raw.tolist()]

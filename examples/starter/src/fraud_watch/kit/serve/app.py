@@ -4,8 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
@@ -33,8 +32,7 @@ class State(BaseModel):
     detail: str
 
 
-@dataclass(frozen=True)
-class Serving:
+class Serving(NamedTuple):
     """A champion, opened; ``batch`` checks the body of a request for many records."""
 
     champion: Champion
@@ -59,22 +57,18 @@ class Live:
         """Load a new champion. One that is broken is refused, and the model that served goes on."""
         try:
             champion = self.store.champion()
-            if champion is None:
-                return
-            if self.serving is None or self.serving.champion != champion:
-                self._serve(champion, self.store.open(champion))
+            if champion and (self.serving is None or self.serving.champion != champion):
+                model = self.store.open(champion)
+                self.serving = Serving(champion, model, TypeAdapter(many(model)))
+                self.metrics.model.clear()
+                self.metrics.model.labels(champion.version).set(1)
+                log.info("version %s serves", champion.version)
             self.trouble = ""
         except (UserError, OSError) as error:
             if str(error) != self.trouble:
                 log.error("the champion cannot be loaded: %s", error)
                 self.metrics.refused.inc()
             self.trouble = str(error)
-
-    def _serve(self, champion: Champion, model: Model) -> None:
-        self.serving = Serving(champion, model, TypeAdapter(many(model)))
-        self.metrics.model.clear()
-        self.metrics.model.labels(champion.version).set(1)
-        log.info("version %s serves", champion.version)
 
     async def follow(self, seconds: float) -> None:
         while True:
@@ -140,12 +134,9 @@ def create_app(settings: Settings) -> FastAPI:
         """Which model answers, and what it takes."""
         serving = live.now()
         schema, manifest = serving.model.schema, serving.model.manifest
-        return {
-            **serving.champion.model_dump(include={"version", "since"}),
-            **manifest.model_dump(include={"run", "created", "decision"}),
-            "problem": schema.problem,
-            "inputs": [column.name for column in schema.inputs],
-        }
+        told = serving.champion.model_dump(include={"version", "since"})
+        told |= manifest.model_dump(include={"run", "created", "decision"})
+        return told | {"problem": schema.problem, "inputs": [column.name for column in schema.inputs]}
 
     @app.get("/metrics", include_in_schema=False)
     async def exposition() -> Response:

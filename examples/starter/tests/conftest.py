@@ -1,5 +1,10 @@
 """A small project to test on. Its rows are made from schema.yaml, so that the tests follow what it says."""
 
+import os
+
+# The tables are small here: threads that wait for a busy core cost more than they bring.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import shutil
 from collections.abc import Iterator
 from contextlib import nullcontext

@@ -17,13 +17,11 @@ from .predictor import Model
 from .schema import Schema
 from .task import Cost, Learning
 
+SCORE = "average precision; with more than two classes, the mean chance given to the truth"
+
 
 def score(schema: Schema, target: Numbers, raw: Numbers) -> float:
-    """The one figure models are compared by, higher is better.
-
-    Two classes: average precision of the positive one. More: the geometric mean of the probability that
-    the model gave to the truth.
-    """
+    """The one figure models are compared by, higher is better; the mean chance is the geometric mean."""
     if raw.shape[1] == 2:
         return float(measures.average_precision_score(target == schema.positive, raw[:, schema.positive]))
     return float(np.exp(-measures.log_loss(target, raw, labels=range(raw.shape[1]))))

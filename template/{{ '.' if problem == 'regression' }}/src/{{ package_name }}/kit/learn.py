@@ -14,9 +14,11 @@ from .predictor import Model
 from .schema import Schema
 from .task import Learning
 
+SCORE = "R², the share of the variance explained"
+
 
 def score(schema: Schema, target: Numbers, raw: Numbers) -> float:
-    """The one figure models are compared by, higher is better: the share of the variance explained (R²)."""
+    """The one figure models are compared by, higher is better."""
     return float(measures.r2_score(target, raw))
 
 

@@ -1,0 +1,224 @@
+"""A Copier template as a map: path -> content, for every combination of answers.
+
+Nothing is enumerated. Each source of the template has a cell for the paths that it makes and a cell for what it writes
+there; a combination's project is looked up in them.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.matrix.answers import Known, Recording
+from tests.matrix.cells import Cell
+from tests.matrix.jinja import Place
+from tests.matrix.questions import Questions, Way
+from tests.matrix.sources import Extra, Failure, Source, Sources
+
+WIDE = 64
+"""A file with more versions than this is cut into pieces."""
+TOO_WIDE = 4096
+"""And one that has more, and cannot be cut, is refused: it would have a version for each combination."""
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """Two sources that render to one path under these answers. Which one wins depends on the order of a folder."""
+
+    known: Known
+    path: str
+    sources: tuple[str, ...]
+
+
+class TooWideError(Exception):
+    """A text depends on too many answers at once."""
+
+
+class Template:
+    """The template in a folder."""
+
+    def __init__(
+        self, root: Path, domains: Mapping[str, list[Any]] | None = None
+    ) -> None:
+        """Decide all of it. `domains` names the values to try for questions of free text."""
+        # The folder is never written to. It has no name that a template could learn.
+        nowhere = Path("/nonexistent/project")
+        self.worker = Recording(src_path=str(root), dst_path=nowhere, quiet=True)
+        self.questions = Questions(self.worker, domains)
+        self.paths: dict[str, list[Source]] = {}
+        self.failures: list[tuple[Known, str, str]] = []
+        self.meetings: list[Meeting] = []
+        self._texts: dict[str, bytes] = {}
+        matcher = lambda trace: self.questions.evaluate(trace, self._matcher)
+        self._excluded = Cell("_exclude", matcher)
+        self._matchers = [m for _, m in self.questions.explore(self._excluded)]
+        self._excludable: dict[str, bool | None] = {}
+        self._renderer = Sources(self.questions)
+        self.sources = list(self._renderer)
+        for source in self.sources:
+            self._decide(source)
+        for path in self.paths:
+            self._find_meetings(path)
+
+    # --- what a combination holds ------------------------------------------------------
+
+    def content(self, path: str, way: Way) -> bytes | None:
+        """What a file holds; nothing where there is none."""
+        for source, extra in self._at(path, way):
+            if source.folder:
+                continue
+            parts = [cell(way) for cell in source.contents[repr(extra)]]
+            if all(isinstance(part, bytes) for part in parts):
+                return b"".join(part for part in parts if isinstance(part, bytes))
+        return None
+
+    def present(self, path: str, way: Way) -> bool:
+        """Whether there is such a file."""
+        return any(not source.folder for source, _ in self._at(path, way))
+
+    def digest(self, path: str, way: Way) -> str:
+        """What a file holds, in short; nothing where there is none."""
+        content = self.content(path, way)
+        if content is None:
+            return ""
+        digest = hashlib.sha256(content).hexdigest()
+        self._texts[digest] = content
+        return digest
+
+    def text(self, digest: str) -> bytes:
+        """What a file holds that has this digest."""
+        return self._texts[digest]
+
+    def tree(self, known: Known) -> dict[str, bytes]:
+        """The files of one combination."""
+        way = Way(self.questions, self.questions.completed(known))
+        found = {path: self.content(path, way) for path in sorted(self.paths)}
+        return {path: text for path, text in found.items() if text is not None}
+
+    def folders(self, known: Known) -> set[str]:
+        """The folders that one combination makes, be they empty."""
+        way = Way(self.questions, self.questions.completed(known))
+        sources = ((path, s) for path in self.paths for s, _ in self._at(path, way))
+        made = {path for path, source in sources if source.folder}
+        parents = (Path(path).parents for path in self.tree(known))
+        return {p.as_posix() for ps in parents for p in ps} | made | {"."}
+
+    def versions(self, path: str) -> Iterator[tuple[Known, bytes | None]]:
+        """All contents of a path, absence included, and the answers that each has."""
+        return self.questions.explore(lambda way: self.content(path, way))
+
+    # --- what decides ------------------------------------------------------------------
+
+    @property
+    def arms(self) -> dict[Place, set[bool]]:
+        """Each condition in a file, a path or copier.yml, and the ways in which it came out."""
+        environment: Any = self.worker.jinja_env
+        return {
+            (environment.texts.get(name, name), line, number): outcomes
+            for (name, line, number), outcomes in environment.arms.items()
+        }
+
+    def cells(self) -> Iterator[Cell[Any]]:
+        """All of them, but for the questions'."""
+        yield self._excluded
+        for source in self.sources:
+            yield source.places
+            for parts in source.contents.values():
+                yield from parts
+
+    def questions_of(self, path: str) -> set[str]:
+        """The questions whose answers change a path's existence or content."""
+        excluded = self._excludable.get(path, False) is None
+        read = self._excluded.inputs() if excluded else set()
+        return read.union(*(source.made_by() for source in self.paths[path]))
+
+    # --- how it is decided -------------------------------------------------------------
+
+    def _matcher(self) -> Callable[[Path], bool]:
+        self.worker.__dict__.pop("match_exclude", None)
+        return self.worker.match_exclude
+
+    def _placed(self, source: Source, way: Way) -> tuple[tuple[str, Extra], ...]:
+        """Where a source goes: nowhere, to one path, or to several by a `yield`."""
+        places = source.places(way)
+        if isinstance(places, Failure):
+            return ()
+        return tuple(place for place in places if not self._left_out(place[0], way))
+
+    def _left_out(self, path: str, way: Way) -> bool:
+        """Whether `_exclude` leaves a path out. Answers are read only if they make a difference to this path."""
+        if path not in self._excludable:
+            found = {match(Path(path)) for match in self._matchers}
+            self._excludable[path] = found.pop() if len(found) == 1 else None
+        settled = self._excludable[path]
+        return self._excluded(way)(Path(path)) if settled is None else settled
+
+    def _at(self, path: str, way: Way) -> Iterator[tuple[Source, Extra]]:
+        for source in self.paths.get(path, ()):
+            for place, extra in self._placed(source, way):
+                if place == path:
+                    yield source, extra
+
+    def _decide(self, source: Source) -> None:
+        """Evaluate all cells of a source."""
+        explore = self.questions.explore
+        self._report(str(source.path), source.places, [{}])
+        written: dict[Extra, list[Known]] = {}
+        for known, places in explore(lambda way: self._placed(source, way)):
+            for path, extra in places:
+                written.setdefault(extra, []).append(known)
+                holders = self.paths.setdefault(path, [])
+                if source not in holders:
+                    holders.append(source)
+        for extra, ways in written.items() if not source.folder else ():
+            source.contents[repr(extra)] = self._write(source.path, extra, ways)
+
+    def _write(
+        self, path: Path, extra: Extra, ways: list[Known]
+    ) -> list[Cell[bytes | Failure]]:
+        """What a source writes where it goes: whole if that is narrow, else in pieces."""
+        cells = [self._renderer.whole(path, extra)]
+        if not self._decided(cells[0], ways, WIDE):
+            cells = self._renderer.pieces(path, extra) or cells
+            if not all(self._decided(cell, ways, TOO_WIDE) for cell in cells):
+                raise TooWideError(f"{path} depends on too many answers at once")
+        for cell in cells:
+            self._report(str(path), cell, ways)
+        return cells
+
+    def _decided(
+        self, cell: Cell[bytes | Failure], ways: list[Known], limit: int
+    ) -> bool:
+        """Evaluate a cell in every way, unless that takes too many evaluations."""
+        for known in ways:
+            for _ in self.questions.explore(cell, known):
+                if cell.evaluations > limit:
+                    return False
+        return True
+
+    def _report(self, label: str, cell: Cell[Any], ways: list[Known]) -> None:
+        for start in ways:
+            for known, result in self.questions.explore(cell, start):
+                if isinstance(result, Failure):
+                    self.failures.append((known, label, result.reason))
+
+    def _find_meetings(self, path: str) -> None:
+        """Two sources at one path, or a file where another needs a folder."""
+        above = [p.as_posix() for p in Path(path).parents]
+        files = [s for p in above for s in self.paths.get(p, ()) if not s.folder]
+        holders = self.paths[path]
+        if len(holders) + len(files) < 2 or all(s.folder for s in holders):
+            return
+
+        def met(way: Way) -> tuple[str, ...]:
+            here = [source for source, _ in self._at(path, way)]
+            if not here:
+                return ()
+            over = [s for p in above for s, _ in self._at(p, way) if not s.folder]
+            found = [s for s in (*here, *over)]
+            return tuple(str(source.path) for source in found if len(found) > 1)
+
+        for known, sources in self.questions.explore(met):
+            if sources:
+                self.meetings.append(Meeting(known, path, sources))

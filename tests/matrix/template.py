@@ -7,6 +7,7 @@ there; a combination's project is looked up in them.
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class Template:
         self.failures: list[tuple[Known, str, str]] = []
         self.meetings: list[Meeting] = []
         self._texts: dict[str, bytes] = {}
+        self._views: dict[tuple[str, Callable[[bytes], Any]], Any] = {}
         matcher = lambda trace: self.questions.evaluate(trace, self._matcher)
         self._excluded = Cell("_exclude", matcher)
         self._matchers = [m for _, m in self.questions.explore(self._excluded)]
@@ -90,6 +92,12 @@ class Template:
         """What a file holds that has this digest."""
         return self._texts[digest]
 
+    def view(self, digest: str, of: Callable[[bytes], Any]) -> Any:
+        """What a function says of a file's content; nothing where there is none."""
+        if digest and (digest, of) not in self._views:
+            self._views[digest, of] = of(self.text(digest))
+        return self._views[digest, of] if digest else None
+
     def tree(self, known: Known) -> dict[str, bytes]:
         """The files of one combination."""
         way = Way(self.questions, self.questions.completed(known))
@@ -109,6 +117,23 @@ class Template:
         return self.questions.explore(lambda way: self.content(path, way))
 
     # --- what decides ------------------------------------------------------------------
+
+    @cached_property
+    def files(self) -> frozenset[str]:
+        """Each path at which some combination has a file."""
+        holders = self.paths.items()
+        return frozenset(p for p, found in holders if not all(s.folder for s in found))
+
+    @cached_property
+    def optional(self) -> frozenset[str]:
+        """The files that some combinations have and some have not."""
+        ways = (
+            (path, self.questions.explore(lambda way, path=path: self.present(path, way)))  # type: ignore[misc]
+            for path in self.files
+        )
+        return frozenset(
+            path for path, found in ways if not all(has for _, has in found)
+        )
 
     @property
     def arms(self) -> dict[Place, set[bool]]:

@@ -141,7 +141,7 @@ class RecordingGenerator(CodeGenerator):
         ):
             return  # this piece was compiled before, as part of another
         # A line may hold several conditions.
-        place = (self.name or "", node.lineno, zlib.crc32(repr(test).encode()))
+        place = (self.name or "", node.lineno, zlib.crc32(repr(node).encode()))
         self.environment.arms.setdefault(place, set())  # type: ignore[attr-defined]
         note = nodes.EnvironmentAttribute("taken")
         arguments = [nodes.Const(place), test]

@@ -6,7 +6,6 @@ there; a combination's project is looked up in them.
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,6 @@ WIDE = 64
 """A file with more versions than this is cut into pieces."""
 TOO_WIDE = 4096
 """And one that has more, and cannot be cut, is refused: it would have a version for each combination."""
-
-
-@dataclass(frozen=True)
-class Meeting:
-    """Two sources that render to one path under these answers. Which one wins depends on the order of a folder."""
-
-    known: Known
-    path: str
-    sources: tuple[str, ...]
 
 
 class TooWideError(Exception):
@@ -48,8 +38,6 @@ class Template:
         self.worker = Recording(src_path=str(root), dst_path=nowhere, quiet=True)
         self.questions = Questions(self.worker, domains)
         self.paths: dict[str, list[Source]] = {}
-        self.failures: list[tuple[Known, str, str]] = []
-        self.meetings: list[Meeting] = []
         self._texts: dict[str, bytes] = {}
         self._views: dict[tuple[str, Callable[[bytes], Any]], Any] = {}
         matcher = lambda trace: self.questions.evaluate(trace, self._matcher)
@@ -60,14 +48,12 @@ class Template:
         self.sources = list(self._renderer)
         for source in self.sources:
             self._decide(source)
-        for path in self.paths:
-            self._find_meetings(path)
 
     # --- what a combination holds ------------------------------------------------------
 
     def content(self, path: str, way: Way) -> bytes | None:
         """What a file holds; nothing where there is none."""
-        for source, extra in self._at(path, way):
+        for source, extra in self.at(path, way):
             if source.folder:
                 continue
             parts = [cell(way) for cell in source.contents[repr(extra)]]
@@ -77,7 +63,7 @@ class Template:
 
     def present(self, path: str, way: Way) -> bool:
         """Whether there is such a file."""
-        return any(not source.folder for source, _ in self._at(path, way))
+        return any(not source.folder for source, _ in self.at(path, way))
 
     def digest(self, path: str, way: Way) -> str:
         """What a file holds, in short; nothing where there is none."""
@@ -91,6 +77,20 @@ class Template:
     def text(self, digest: str) -> bytes:
         """What a file holds that has this digest."""
         return self._texts[digest]
+
+    def placed(self, source: Source, way: Way) -> tuple[tuple[str, Extra], ...]:
+        """Where a source goes: nowhere, to one path, or to several by a `yield`."""
+        places = source.places(way)
+        if isinstance(places, Failure):
+            return ()
+        return tuple(place for place in places if not self._left_out(place[0], way))
+
+    def at(self, path: str, way: Way) -> Iterator[tuple[Source, Extra]]:
+        """The sources that go to a path."""
+        for source in self.paths.get(path, ()):
+            for place, extra in self.placed(source, way):
+                if place == path:
+                    yield source, extra
 
     def view(self, digest: str, of: Callable[[bytes], Any]) -> Any:
         """What a function says of a file's content; nothing where there is none."""
@@ -107,7 +107,7 @@ class Template:
     def folders(self, known: Known) -> set[str]:
         """The folders that one combination makes, be they empty."""
         way = Way(self.questions, self.questions.completed(known))
-        sources = ((path, s) for path in self.paths for s, _ in self._at(path, way))
+        sources = ((path, s) for path in self.paths for s, _ in self.at(path, way))
         made = {path for path, source in sources if source.folder}
         parents = (Path(path).parents for path in self.tree(known))
         return {p.as_posix() for ps in parents for p in ps} | made | {"."}
@@ -164,13 +164,6 @@ class Template:
         self.worker.__dict__.pop("match_exclude", None)
         return self.worker.match_exclude
 
-    def _placed(self, source: Source, way: Way) -> tuple[tuple[str, Extra], ...]:
-        """Where a source goes: nowhere, to one path, or to several by a `yield`."""
-        places = source.places(way)
-        if isinstance(places, Failure):
-            return ()
-        return tuple(place for place in places if not self._left_out(place[0], way))
-
     def _left_out(self, path: str, way: Way) -> bool:
         """Whether `_exclude` leaves a path out. Answers are read only if they make a difference to this path."""
         if path not in self._excludable:
@@ -179,18 +172,11 @@ class Template:
         settled = self._excludable[path]
         return self._excluded(way)(Path(path)) if settled is None else settled
 
-    def _at(self, path: str, way: Way) -> Iterator[tuple[Source, Extra]]:
-        for source in self.paths.get(path, ()):
-            for place, extra in self._placed(source, way):
-                if place == path:
-                    yield source, extra
-
     def _decide(self, source: Source) -> None:
         """Evaluate all cells of a source."""
         explore = self.questions.explore
-        self._report(str(source.path), source.places, [{}])
         written: dict[Extra, list[Known]] = {}
-        for known, places in explore(lambda way: self._placed(source, way)):
+        for known, places in explore(lambda way: self.placed(source, way)):
             for path, extra in places:
                 written.setdefault(extra, []).append(known)
                 holders = self.paths.setdefault(path, [])
@@ -208,8 +194,6 @@ class Template:
             cells = self._renderer.pieces(path, extra) or cells
             if not all(self._decided(cell, ways, TOO_WIDE) for cell in cells):
                 raise TooWideError(f"{path} depends on too many answers at once")
-        for cell in cells:
-            self._report(str(path), cell, ways)
         return cells
 
     def _decided(
@@ -221,29 +205,3 @@ class Template:
                 if cell.evaluations > limit:
                     return False
         return True
-
-    def _report(self, label: str, cell: Cell[Any], ways: list[Known]) -> None:
-        for start in ways:
-            for known, result in self.questions.explore(cell, start):
-                if isinstance(result, Failure):
-                    self.failures.append((known, label, result.reason))
-
-    def _find_meetings(self, path: str) -> None:
-        """Two sources at one path, or a file where another needs a folder."""
-        above = [p.as_posix() for p in Path(path).parents]
-        files = [s for p in above for s in self.paths.get(p, ()) if not s.folder]
-        holders = self.paths[path]
-        if len(holders) + len(files) < 2 or all(s.folder for s in holders):
-            return
-
-        def met(way: Way) -> tuple[str, ...]:
-            here = [source for source, _ in self._at(path, way)]
-            if not here:
-                return ()
-            over = [s for p in above for s, _ in self._at(p, way) if not s.folder]
-            found = [s for s in (*here, *over)]
-            return tuple(str(source.path) for source in found if len(found) > 1)
-
-        for known, sources in self.questions.explore(met):
-            if sources:
-                self.meetings.append(Meeting(known, path, sources))

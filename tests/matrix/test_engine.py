@@ -9,6 +9,7 @@ import pytest
 
 from tests.matrix.answers import Answer, Known, QuestionnaireError, Refusal
 from tests.matrix.cells import Cell, NotDeterministicError
+from tests.matrix.faults import faults
 from tests.matrix.synthetic import (
     FILES,
     QUESTIONS,
@@ -20,6 +21,7 @@ from tests.matrix.synthetic import (
     write,
 )
 from tests.matrix.template import Template, TooWideError
+from tests.matrix.verdicts import shown
 
 Project = dict[str, bytes | None]
 
@@ -66,8 +68,7 @@ def test_each_project_is_what_copier_makes(
         assert template.tree(known) == files
         folders = {p for p, text in project.items() if text is None}
         assert template.folders(known) == folders | {"."}
-    assert not template.failures
-    assert not template.meetings
+    assert not faults(template)
 
 
 def test_what_is_refused_is_what_copier_refuses_for_its_reason(
@@ -185,25 +186,25 @@ def test_what_is_not_decided_by_answers_is_refused(
     tmp_path: Path, text: str, reason: str
 ) -> None:
     template = small(tmp_path, "a.txt.jinja", f"{{% if secure %}}{text}{{% endif %}}")
-    failed = {reason for _, _, reason in template.failures}
+    failed = {failing.problem for failing in faults(template)}
     assert any(reason in said for said in failed), failed
-    assert all(label == "a.txt.jinja" for _, label, _ in template.failures)
+    assert all(f.subject == "a.txt.jinja" for f in faults(template))
 
 
 def test_a_failure_names_the_answers_under_which_it_happens(tmp_path: Path) -> None:
     text = "{% if secure and mode == 'fast' %}{{ typo }}{% endif %}"
     template = small(tmp_path, "a.txt.jinja", text)
-    (failure,) = template.failures
-    assert values(failure[0]) == {"size": "big", "secure": True, "mode": "fast"}
+    (failing,) = faults(template)
+    assert [shown(answers) for answers in failing.answers] == ["secure=True, mode=fast"]
     path = small(tmp_path / "path", "{{ typo if secure }}/a.txt", "")
-    assert [values(known) for known, _, _ in path.failures] == [{"secure": True}] * 2
+    assert {shown(*failing.answers) for failing in faults(path)} == {"secure=True"}
 
 
 @pytest.mark.parametrize(
     "place", ["{{ '..' }}/a", "{{ '%c' | format(47) if secure }}/a"]
 )
 def test_a_path_outside_the_project_is_refused(tmp_path: Path, place: str) -> None:
-    assert "outside" in small(tmp_path, place, "").failures[-1][2]
+    assert "outside" in faults(small(tmp_path, place, ""))[-1].problem
 
 
 @pytest.mark.parametrize(
@@ -218,13 +219,14 @@ def test_two_sources_at_one_path_are_named_with_the_answers(
     tmp_path: Path, one: str, other: str, path: str
 ) -> None:
     write(tmp_path, {f"template/{other}": "other"})
-    template = small(tmp_path, one, "one")
-    assert template.meetings
-    assert path in {meeting.path for meeting in template.meetings}
-    for meeting in template.meetings:
-        assert values(meeting.known) == {"secure": True, "size": "big"}
+    met = [f for f in faults(small(tmp_path, one, "one")) if f.check == "meets"]
+    assert path in {failing.subject.partition("/")[0] for failing in met}
+    for failing in met:
+        assert "meet" in failing.problem
+        (answers,) = failing.answers
+        assert values(answers) == {"secure": True, "size": "big"}
     apart = write(tmp_path / "apart", {"template/{{ 'a.txt' if not secure }}": "other"})
-    assert not small(apart, "{{ 'a.txt' if secure }}", "one").meetings
+    assert not faults(small(apart, "{{ 'a.txt' if secure }}", "one"))
 
 
 def test_what_reads_too_much_at_once_is_refused(tmp_path: Path) -> None:

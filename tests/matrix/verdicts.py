@@ -57,33 +57,34 @@ def run(template: Template, check: Check) -> list[Failing]:
             template,
             lambda project, subject=subject: about(check, project, subject),  # type: ignore[misc]
         )
-        found = template.questions.explore(look)
-        ways += [(subject, known, plan) for known, plan in found]
+        looked = template.questions.explore(look)
+        ways += [(subject, known, plan) for known, plan in looked]
     problems: dict[Plan, Problems] = {None: ()}
     plans = list(dict.fromkeys(plan for _, _, plan in ways if plan is not None))
     problems |= {plan: (plan.reason,) for plan in plans if isinstance(plan, Crash)}
     problems |= check.settle([plan for plan in plans if plan not in problems])
-    failing: dict[tuple[str, str], list[Known]] = {}
-    passing: dict[str, list[tuple[Known, Problems]]] = {}
-    for subject, known, plan in ways:
-        had = problems[plan]
-        passing.setdefault(subject, []).append((known, had))
-        for problem in had:
-            failing.setdefault((subject, problem), []).append(known)
-    return [
-        Failing(
-            check.name,
-            subject,
-            problem,
-            smallest(
-                template.questions,
-                known,
-                [way for way, had in passing[subject] if problem not in had],
-            ),
-            sum(template.questions.count(way) for way in known),
-        )
-        for (subject, problem), known in failing.items()
-    ]
+    found: list[Failing] = []
+    for subject in subjects(template, check):
+        of = [(known, problems[plan]) for s, known, plan in ways if s == subject]
+        found += failing(template.questions, check.name, subject, of)
+    return found
+
+
+def failing(
+    questions: Questions,
+    check: str,
+    subject: str,
+    ways: Sequence[tuple[Known, Problems]],
+) -> list[Failing]:
+    """The problems that some ways have, each with all of its combinations."""
+    found = []
+    for problem in dict.fromkeys(problem for _, had in ways for problem in had):
+        having = [known for known, had in ways if problem in had]
+        others = [known for known, had in ways if problem not in had]
+        answers = smallest(questions, having, others)
+        share = sum(questions.count(known) for known in having)
+        found.append(Failing(check, subject, problem, answers, share))
+    return found
 
 
 def subjects(template: Template, check: Check) -> list[str]:
@@ -105,15 +106,15 @@ def about(check: Check, project: Project, subject: str) -> Plan:
 
 
 def smallest(
-    questions: Questions, failing: Iterable[Known], passing: Sequence[Known]
+    questions: Questions, having: Iterable[Known], others: Sequence[Known]
 ) -> tuple[Known, ...]:
     """The smallest sets of answers of which every combination fails."""
     found: list[Known] = []
-    for known in failing:
+    for known in having:
         needed = dict(known)
         for name in reversed(known):
             without = {n: answer for n, answer in needed.items() if n != name}
-            if not any(meet(questions, without, way) for way in passing):
+            if not any(meet(questions, without, way) for way in others):
                 needed = without
         if needed not in found:
             found.append(needed)

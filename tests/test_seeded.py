@@ -11,7 +11,7 @@ from tests.checks.excuses import EXCUSES
 from tests.matrix.dead import alike, untaken
 from tests.matrix.faults import faults
 from tests.matrix.template import Template
-from tests.matrix.verdicts import run, shown
+from tests.matrix.verdicts import decide, shown
 from tests.rendering import source
 from tests.trees import PERSON
 
@@ -154,7 +154,7 @@ def seeded(folder: Path, bug: Bug) -> Template:
 def found(template: Template, bug: Bug) -> set[str]:
     """The answers under which the bug is found."""
     if bug.found_by in ("renders", "meets"):
-        failing = [f for f in faults(template) if f.check == bug.found_by]
+        failing = tuple(f for f in faults(template) if f.check == bug.found_by)
         return {shown(answers) for failed in failing for answers in failed.answers}
     if bug.found_by == "untaken":
         return {
@@ -166,7 +166,7 @@ def found(template: Template, bug: Bug) -> set[str]:
             if list(alike(template, bug.under, frozenset({".copier-answers.yml"})))
             else set()
         )
-    failing = run(template, CHECKS[bug.found_by])
+    failing = decide(template, CHECKS[bug.found_by]).failing
     left = [f for f in failing if not any(excuse.covers(f) for excuse in EXCUSES)]
     return {shown(answers) for failed in left for answers in failed.answers}
 

@@ -1,9 +1,12 @@
 """All the projects there are: the matrix of this template, decided once in a session."""
 
+from collections.abc import Callable
 from functools import cache
 
+from tests.checks import CHECKS
 from tests.matrix.answers import Known
 from tests.matrix.template import Template
+from tests.matrix.verdicts import Decision, decide
 from tests.ownership import PACKAGE
 from tests.rendering import source
 
@@ -49,6 +52,12 @@ def renamed() -> Template:
 def values(known: Known) -> dict[str, str]:
     """Answers as they are given to Copier."""
     return {name: answer.value for name, answer in known.items()}
+
+
+@cache
+def decision(whole: Callable[[], Template], check: str) -> Decision:
+    """What a check says of all projects."""
+    return decide(whole(), CHECKS[check])
 
 
 @cache

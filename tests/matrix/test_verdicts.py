@@ -10,7 +10,15 @@ from tests.matrix.project import Project, looking, reader
 from tests.matrix.questions import Way
 from tests.matrix.synthetic import adversary, write
 from tests.matrix.template import Template
-from tests.matrix.verdicts import Check, Failing, Problems, command, report, run, shown
+from tests.matrix.verdicts import (
+    Check,
+    Failing,
+    Problems,
+    command,
+    decide,
+    report,
+    shown,
+)
 
 
 @pytest.fixture(scope="module")
@@ -18,9 +26,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     return Template(adversary(tmp_path_factory.mktemp("adversary")))
 
 
-def decided(template: Template, check: Check) -> list[Failing]:
+def decided(template: Template, check: Check) -> Sequence[Failing]:
     """What fails, whose combinations are counted one by one."""
-    failing = run(template, check)
+    failing = decide(template, check).failing
     for failed in failing:
         alone = 0
         for known in template.questions.combinations():
@@ -112,7 +120,7 @@ def test_plans_are_settled_together_and_once_each(template: Template) -> None:
         return {plan: ("an x",) if b"x" in plan else () for plan in plans}
 
     check = Check("batch", lambda p, path: p.content(path), ("part-*",), settle=settle)
-    failing = run(template, check)
+    failing = decide(template, check).failing
     assert len(batches) == 1
     assert len(batches[0]) == len(set(batches[0]))
     assert {failed.subject for failed in failing} == {"part-x/own.txt"}
@@ -125,7 +133,7 @@ def test_a_check_is_only_about_the_files_that_are_there(template: Template) -> N
         paths.append(path)
         return ()
 
-    assert not run(template, Check("there", plan, ("*.txt",), ("*/*",)))
+    assert not decide(template, Check("there", plan, ("*.txt",), ("*/*",))).failing
     assert set(paths) == {
         "four.txt",
         "fast.txt",
@@ -139,7 +147,7 @@ def test_a_check_that_stumbles_is_a_problem_of_the_file(template: Template) -> N
     check = Check(
         "stumbles", lambda p, path: (int(p.text(path)),), ("fast.txt", "west.txt")
     )
-    failing = run(template, check)
+    failing = decide(template, check).failing
     assert [f.problem for f in failing if "west.txt" in f.subject] == [
         "cannot be checked: ValueError: invalid literal for int() with base 10: 'west\\n'"
     ]
@@ -149,7 +157,7 @@ def test_answers_can_be_looked_at(template: Template) -> None:
     def plan(project: Project, _: str) -> Problems:
         return ("off",) if project.answer("derived") and project.has("vault") else ()
 
-    assert not run(template, Check("answers", plan))
+    assert not decide(template, Check("answers", plan)).failing
 
 
 def test_an_answer_that_changes_nothing_is_dead(tmp_path: Path) -> None:

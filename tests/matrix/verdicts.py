@@ -1,6 +1,7 @@
 """Checks of every project, and the answers under which one fails."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,10 +49,30 @@ class Crash:
     reason: str
 
 
-def run(template: Template, check: Check) -> list[Failing]:
-    """Decide a check for every combination."""
+@dataclass(frozen=True)
+class Decision:
+    """What a check says of all combinations."""
+
+    check: str
+    failing: tuple[Failing, ...]
+    subjects: int
+    ways: int
+    """The parts into which the subjects' looks divide all combinations."""
+    plans: int
+    """What had to be settled."""
+    seconds: float
+
+
+def decide(
+    template: Template, check: Check, paths: Container[str] | None = None
+) -> Decision:
+    """Decide a check for every combination; of files, if some are named, for those alone."""
+    began = time.perf_counter()
     ways: list[tuple[str, Known, Plan]] = []
-    for subject in subjects(template, check):
+    about_ = [
+        s for s in subjects(template, check) if not s or paths is None or s in paths
+    ]
+    for subject in about_:
         look = looking(
             f"{check.name} of {subject}",
             template,
@@ -64,10 +85,13 @@ def run(template: Template, check: Check) -> list[Failing]:
     problems |= {plan: (plan.reason,) for plan in plans if isinstance(plan, Crash)}
     problems |= check.settle([plan for plan in plans if plan not in problems])
     found: list[Failing] = []
-    for subject in subjects(template, check):
+    for subject in about_:
         of = [(known, problems[plan]) for s, known, plan in ways if s == subject]
         found += failing(template.questions, check.name, subject, of)
-    return found
+    seconds = time.perf_counter() - began
+    return Decision(
+        check.name, tuple(found), len(about_), len(ways), len(plans), seconds
+    )
 
 
 def failing(

@@ -6,10 +6,9 @@ project instead of half a second. tests/test_new.py holds that the real thing ag
 """
 
 import atexit
-import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import CodeType
@@ -37,12 +36,6 @@ CHOICES = {
     for name, question in QUESTIONS.items()
     if isinstance(question.get("choices"), dict) and name != "preset"
 }
-
-
-def every_answer() -> Iterator[dict[str, str]]:
-    """All combinations of the answers that are chosen from a list."""
-    for values in itertools.product(*CHOICES.values()):
-        yield dict(zip(CHOICES, values, strict=True))
 
 
 @cache

@@ -6,8 +6,7 @@ import pytest
 import yaml
 
 from tests.rendering import ANSWERS_FILE, CHOICES, QUESTIONS, Tree, render_tree
-
-BASE = {name: answers[0] for name, answers in CHOICES.items()}
+from tests.trees import files, template
 
 
 def but_for_the_preset(tree: Tree) -> Tree:
@@ -35,11 +34,12 @@ def test_the_same_answers_one_by_one_make_the_same_project(
     assert but_for_the_preset(project) == but_for_the_preset(by_hand)
 
 
-@pytest.mark.parametrize("name", CHOICES)
-def test_a_preset_decides_nothing_that_was_answered(name: str) -> None:
-    for answer in CHOICES[name]:
-        trees = [
-            but_for_the_preset(render_tree({**BASE, name: answer, "preset": preset}))
-            for preset in ("starter", "standard", "custom")
-        ]
-        assert trees[0] == trees[1] == trees[2]
+def test_a_preset_decides_nothing_that_was_answered() -> None:
+    """No file reads it but the one that records answers, where it decides about its own line alone."""
+    reads = {path for path in files() if "preset" in template().questions_of(path)}
+    assert reads == {ANSWERS_FILE}
+    (source,) = template().paths[ANSWERS_FILE]
+    (lines,) = source.contents.values()
+    assert [cell.inputs() for cell in lines if "preset" in cell.inputs()] == [
+        {"preset"}
+    ]

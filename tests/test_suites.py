@@ -6,19 +6,21 @@ files those are, and the files it leaves out are taken away before the tests run
 a test which comes to read one fails here.
 """
 
+import hashlib
 import itertools
 import os
 import subprocess
 import tomllib
+from collections.abc import Hashable
 from pathlib import Path
 
 import pytest
 
 from tests.checkout import bare_environment
-from tests.ownership import PACKAGE
-from tests.rendering import CHOICES, ROOT, Tree, render, render_tree
-from tests.test_style import NAMES
-from tests.trees import projects
+from tests.matrix.answers import Answer
+from tests.matrix.project import Project, looking
+from tests.rendering import CHOICES, ROOT, render
+from tests.trees import NAMES, template
 
 # Read by GitHub, by an image's build, by editors and by people: no test opens them.
 UNSEEN = (
@@ -37,31 +39,53 @@ FORMATTERS = ("black", "ruff")
 KINDS = list(itertools.product(CHOICES["problem"], CHOICES["data_versioning"]))
 
 
-def seen(tree: Tree) -> str:
+def seen(project: Project) -> Hashable:
     """All that a run of the tests, of the linter or of the demo can depend on."""
-    kept = {p: c for p, c in tree.items() if not p.startswith((*UNSEEN, *SHOWN))}
-    settings = tomllib.loads(kept.pop("pyproject.toml").decode())
+    paths = project.files("*")
+    kept = [path for path in paths if not path.startswith((*UNSEEN, *SHOWN))]
+    views = {"pyproject.toml": settings_seen, "Makefile": commands_seen}
+    return tuple((p, project.view(p, views.get(p, digest))) for p in kept)
+
+
+def digest(content: bytes) -> str:
+    """All of a file."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def settings_seen(pyproject: bytes) -> str:
+    """The settings that decide about a run."""
+    settings = tomllib.loads(pyproject.decode())
     for field in METADATA:
         settings["project"].pop(field, None)
-    # Both formatters pass on every project: tests/test_style.py.
+    # Both formatters leave every project as it is: tests/checks/style.py.
     settings["tool"] = {
-        k: v for k, v in settings.get("tool", {}).items() if k not in FORMATTERS
+        k: v for k, v in settings["tool"].items() if k not in FORMATTERS
     }
     settings["dependency-groups"] = {
         group: [line for line in lines if not str(line).startswith(FORMATTERS)]
         for group, lines in settings["dependency-groups"].items()
     }
-    makefile = kept.pop("Makefile").decode().splitlines()
-    commands = [line for line in makefile if not any(f in line for f in FORMATTERS)]
-    return repr((sorted(kept.items()), settings, commands))
+    return repr(settings)
+
+
+def commands_seen(makefile: bytes) -> str:
+    """The commands that are no formatter's."""
+    lines = makefile.decode().splitlines()
+    return repr([line for line in lines if not any(f in line for f in FORMATTERS)])
 
 
 def test_the_kinds_are_all_there_is_to_run() -> None:
+    look = looking("what a run sees", template(), seen)
+    found = {kind for _, kind in template().questions.explore(look)}
     kinds = set()
     for problem, data_versioning in KINDS:
         answers = {"problem": problem, "data_versioning": data_versioning}
-        kinds.add(seen(render_tree({**answers, "package_name": PACKAGE})))
-    assert {seen(tree) for _, tree in projects()} == kinds
+        known = {name: Answer.of(answer) for name, answer in answers.items()}
+        ((_, kind),) = template().questions.explore(
+            look, template().questions.completed(known)
+        )
+        kinds.add(kind)
+    assert found == kinds
 
 
 def run(folder: Path, *command: str, bare: bool = False) -> str:

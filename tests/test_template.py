@@ -2,15 +2,12 @@
 
 import re
 from functools import cache
-from itertools import combinations
 from pathlib import Path
 
 from tests.releases import git
-from tests.rendering import ROOT, every_answer
-from tests.test_names import ENVIRONMENT
+from tests.rendering import ROOT
 
 TEMPLATE = ROOT / "template"
-CONDITION = re.compile(r"\{\{ '\.' if (.+) \}\}")
 # Windows keeps these characters and names for itself.
 ILLEGAL = re.compile(
     r'[<>:"|?*\\\x00-\x1f]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.IGNORECASE
@@ -36,22 +33,6 @@ def sources() -> list[Path]:
     return [path for path in committed() if path.is_relative_to(TEMPLATE)]
 
 
-def sheet_of(path: Path) -> tuple[str, str]:
-    """The condition of a file's sheet, empty for the base, and its path in a project."""
-    parts = path.relative_to(TEMPLATE).parts
-    condition = CONDITION.fullmatch(parts[0])
-    rest = "/".join(parts[1:] if condition else parts).removesuffix(".jinja")
-    return (condition[1] if condition else ""), rest
-
-
-@cache
-def chosen(condition: str) -> frozenset[int]:
-    """The combinations of answers that lay the sheet over the project."""
-    holds = ENVIRONMENT.compile_expression(condition) if condition else None
-    answers = enumerate(every_answer())
-    return frozenset(n for n, given in answers if holds is None or holds(**given))
-
-
 def test_file_names_are_legal_on_windows() -> None:
     for path in sources():
         for part in path.relative_to(TEMPLATE).parts:
@@ -66,19 +47,6 @@ def test_a_sheet_is_one_folder_at_the_top() -> None:
         assert not any(
             "{{ '.'" in part for part in path.relative_to(TEMPLATE).parts[1:]
         )
-        condition, _ = sheet_of(path)
-        assert chosen(condition), f"no answers choose {condition}"
-
-
-def test_sheets_never_hold_the_same_path() -> None:
-    places: dict[str, list[str]] = {}
-    for path in sources():
-        condition, place = sheet_of(path)
-        places.setdefault(place, []).append(condition)
-    for place, conditions in places.items():
-        for one, other in combinations(conditions, 2):
-            both = chosen(one) & chosen(other)
-            assert not both, f"{place} is in two sheets: {one or 'base'} and {other}"
 
 
 def test_only_templates_hold_jinja() -> None:

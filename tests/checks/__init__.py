@@ -1,0 +1,26 @@
+"""What every project must hold, decided for all combinations of answers by tests/matrix."""
+
+from collections.abc import Iterable
+
+from tests.checks import dependencies, names, style, texts, words
+from tests.checks.excuses import EXCUSES
+from tests.matrix.verdicts import Check, Failing
+
+CHECKS: dict[str, Check] = {
+    check.name: check
+    for checks in (
+        texts.CHECKS,
+        names.CHECKS,
+        words.CHECKS,
+        dependencies.CHECKS,
+        style.CHECKS,
+    )
+    for check in checks
+}
+# Code is laid out otherwise under other names; nothing else is.
+NAMED = frozenset(check.name for check in style.CHECKS)
+
+
+def unexcused(failing: Iterable[Failing]) -> list[Failing]:
+    """What must be mended."""
+    return [f for f in failing if not any(excuse.covers(f) for excuse in EXCUSES)]

@@ -1,0 +1,144 @@
+"""The matrix on the command line: `make matrix ARGS=...`."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tests.checks import CHECKS, NAMED, page, unexcused
+from tests.matrix.answers import Known
+from tests.matrix.faults import faults
+from tests.matrix.template import Template
+from tests.matrix.verdicts import Decision, decide, report, shown
+from tests.trees import PERSON, renamed, template
+
+app = typer.Typer(
+    help="Decide every combination of answers that copier.yml allows.",
+    add_completion=False,
+    no_args_is_help=True,
+)
+console = Console(highlight=False, soft_wrap=True)
+
+ANSWERS = typer.Argument(help="NAME=VALUE; what is left out takes its first value.")
+ONLY = typer.Option(
+    help="A check, of those that --help of no check lists; all if left out."
+)
+OPTION = typer.Option(help="Only what this question decides about.")
+PAGE = typer.Option("--report", help="Write a page about it, to look at offline.")
+LIMIT = typer.Option(help="How many to list.")
+
+
+@app.command()
+def count() -> None:
+    """Say how many combinations there are, and what is forbidden."""
+    questions = template().questions
+    console.print(
+        f"{questions.count()} combinations of {len(questions.names)} questions"
+    )
+    console.print(
+        f"with {', '.join(PERSON)} left empty or answered, all other free text at its default"
+    )
+    for refusal in (*questions.refusals, *renamed().questions.refusals):
+        after = f" after {shown(refusal.known)}" if refusal.known else ""
+        console.print(
+            f"{refusal.question}={refusal.value!r} is refused{after}: {refusal.reason}",
+            markup=False,
+        )
+
+
+@app.command("list")
+def list_(limit: Annotated[int, LIMIT] = 20) -> None:
+    """List combinations, in the order of the questions."""
+    for number, known in enumerate(template().questions.combinations()):
+        if number == limit:
+            console.print(f"… of {template().questions.count()}")
+            return
+        console.print(shown(known), markup=False)
+
+
+@app.command()
+def explain(answers: Annotated[list[str] | None, ANSWERS] = None) -> None:
+    """Say of each file of a project which questions decided about it, and which other versions it has."""
+    known = given(answers or [])
+    complete = template().questions.completed(known)
+    console.print(shown(complete), markup=False)
+    for path in sorted(template().tree(complete)):
+        decided = ", ".join(sorted(template().questions_of(path))) or "always the same"
+        console.print(f"{path}: {decided}", markup=False)
+
+
+def given(answers: list[str]) -> Known:
+    """Answers as they are typed, each among those that are allowed."""
+    questions, known = template().questions, Known()
+    for typed in answers:
+        name, _, value = typed.partition("=")
+        if name not in questions.names:
+            raise typer.BadParameter(
+                f"{name} is no question: {', '.join(questions.names)}"
+            )
+        allowed = {answer for _, answer in questions.explore(lambda way, n=name: way(n), known)}  # type: ignore[misc]
+        fitting = [answer for answer in allowed if str(answer.value) == value]
+        if not fitting:
+            told = ", ".join(sorted(str(answer.value) for answer in allowed))
+            raise typer.BadParameter(f"{typed}: it can be {told}")
+        known[name] = fitting[0]
+    return known
+
+
+@app.command()
+def run(
+    only: Annotated[str, ONLY] = "",
+    option: Annotated[str, OPTION] = "",
+    report_to: Annotated[Path | None, PAGE] = None,
+) -> None:
+    """Decide all checks; exit with 0 only if every project passes."""
+    if only and only not in CHECKS:
+        raise typer.BadParameter(f"{only} is no check: {', '.join(CHECKS)}")
+    began = time.perf_counter()
+    decisions: list[Decision] = []
+    told = [report(fault, template().questions) for fault in faults(template())]
+    console.print(
+        f"{template().questions.count()} combinations in {evaluations(template())} evaluations, {time.perf_counter() - began:.1f} s"
+    )
+    for name in [only] if only else CHECKS:
+        for whole in (template(), renamed()) if name in NAMED else (template(),):
+            with console.status(f"{name} …"):
+                decision = decide(whole, CHECKS[name], decided_by(whole, option))
+            left = unexcused(decision.failing)
+            told += [report(failure, whole.questions) for failure in left]
+            decisions.append(decision)
+            mark = "[red]✗[/]" if left else "[green]✓[/]"
+            console.print(
+                f"{mark} {name}: {decision.subjects} files, {decision.ways} ways, {decision.plans} settled, {decision.seconds:.1f} s"
+            )
+    for failure in told:
+        console.print(f"\n{failure}", markup=False)
+    if report_to is not None:
+        report_to.write_text(
+            page.page(template(), decisions, told, time.perf_counter() - began), "utf-8"
+        )
+        console.print(f"{report_to} tells more")
+    console.print(f"{time.perf_counter() - began:.1f} s, {len(told)} problems")
+    raise typer.Exit(1 if told else 0)
+
+
+def evaluations(whole: Template) -> int:
+    """How often Copier's code ran."""
+    return sum(cell.evaluations for cell in whole.cells())
+
+
+def decided_by(whole: Template, option: str) -> set[str] | None:
+    """The files about which a question decides; all of them if none is named."""
+    if not option:
+        return None
+    if option not in whole.questions.names:
+        raise typer.BadParameter(
+            f"{option} is no question: {', '.join(whole.questions.names)}"
+        )
+    return {path for path in whole.files if option in whole.questions_of(path)}
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,175 @@
+"""Imports and declared dependencies are the same, set by set: an environment that holds more would hide what is missing.
+
+What serves is installed without what trains. So what the command line and the service import when they start must be in the
+serving set; what waits inside a function until its verb runs, and all other modules, may need the training set too.
+"""
+
+import ast
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+
+from tests.matrix.project import Project
+from tests.matrix.verdicts import Check
+
+# Distributions that are imported by another name than their own.
+MODULES = {
+    "IPython": "ipython",
+    "imblearn": "imbalanced-learn",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+# What is declared and imported by no file: the file and the word that call it, or the reason.
+CALLED = {
+    "black": ("Makefile", "black"),
+    "dvc": ("dvc.yaml", "stages"),
+    "mypy": ("Makefile", "mypy"),
+    "pytest": ("Makefile", "pytest"),
+    "pytest-cov": ("Makefile", "--cov"),
+    "ruff": ("Makefile", "ruff"),
+}
+REASONS = {
+    "httpx2": "FastAPI's TestClient sends requests with it",
+    "ipykernel": "editors run the notebook with it",
+    "types-pyyaml": "mypy reads it",
+}
+SERVING = ("src/*/cli.py", "src/*/kit/serve/*.py")
+
+
+class Imports(ast.NodeVisitor):
+    """What a file imports when it is imported itself, and what it imports later."""
+
+    def __init__(self, path: str, source: str) -> None:
+        self.now: set[str] = set()
+        self.later: set[str] = set()
+        self._package = path.removeprefix("src/").removesuffix(".py").split("/")[:-1]
+        self._found = self.now
+        self.visit(ast.parse(source, path))
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        """What a function imports waits until it is called."""
+        outside, self._found = self._found, self.later
+        self.generic_visit(node)
+        self._found = outside
+
+    def visit_If(self, node: ast.If) -> None:
+        """What only a type checker imports is not imported."""
+        if ast.unparse(node.test) != "TYPE_CHECKING":
+            self.generic_visit(node)
+
+    def visit_Import(self, node: ast.Import) -> None:
+        """Import modules."""
+        self._found |= {alias.name for alias in node.names}
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        """Import from a module, or modules from a package."""
+        package = (
+            self._package[: len(self._package) + 1 - node.level] if node.level else []
+        )
+        module = ".".join([*package, *([node.module] if node.module else [])])
+        self._found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+
+
+@cache
+def parsed(path: str, source: str) -> Imports:
+    """The imports of a source, which are the same in every project that holds it."""
+    if path.endswith(".ipynb"):
+        cells = (c for c in json.loads(source)["cells"] if c["cell_type"] == "code")
+        lines = (line for cell in cells for line in cell["source"])
+        # A line that begins so is IPython's own.
+        source = "\n".join(line for line in lines if not line.startswith(("%", "!")))
+    return Imports(path, source)
+
+
+def imports(project: Project, path: str) -> Imports:
+    """What a Python file or a notebook imports."""
+    return parsed(path, project.text(path))
+
+
+def own(project: Project, module: str) -> str:
+    """The file of the project that a module is; empty if it is none."""
+    place = module.replace(".", "/")
+    for path in (f"src/{place}.py", f"src/{place}/__init__.py", f"tests/{place}.py"):
+        if project.has(path):
+            return path
+    return ""
+
+
+def starting(project: Project) -> set[str]:
+    """The files that are imported when the command line or the service starts."""
+    todo, found = project.files(*SERVING), set[str]()
+    while todo:
+        path = todo.pop()
+        if path not in found:
+            found.add(path)
+            todo += filter(None, (own(project, m) for m in imports(project, path).now))
+    return found
+
+
+def distributions(project: Project, modules: set[str]) -> set[str]:
+    """What must be installed for these modules."""
+    roots = {module.partition(".")[0] for module in modules} - {""}
+    foreign = {
+        root for root in roots - sys.stdlib_module_names if not own(project, root)
+    }
+    return {MODULES.get(root, root.replace("_", "-").lower()) for root in foreign}
+
+
+def groups(project: Project) -> dict[str, frozenset[str]]:
+    """The distributions of each set."""
+    return dict(project.view("pyproject.toml", declared_sets) or ())
+
+
+def declared_sets(pyproject: bytes) -> tuple[tuple[str, frozenset[str]], ...]:
+    """The names of what is declared, set by set."""
+    settings = tomllib.loads(pyproject.decode())
+    sets = {"": settings["project"]["dependencies"], **settings["dependency-groups"]}
+    return tuple(
+        (group, frozenset(re.split(r"[^\w-]", line)[0].lower() for line in lines))
+        for group, lines in sets.items()
+    )
+
+
+def undeclared(project: Project, path: str) -> Iterator[str]:
+    """Each import is declared in a set that is installed where the module runs."""
+    sets = groups(project)
+    everything = {name for names in sets.values() for name in names}
+    serving = {*sets[""], *sets["serve"]}
+    allowed = serving | sets["train"] if path.startswith("src/") else everything
+    starts = path.startswith("src/") and path in starting(project)
+    found = imports(project, path)
+    missing = distributions(project, found.now) - (serving if starts else allowed)
+    missing |= distributions(project, found.later) - allowed
+    for name in sorted(missing):
+        where = "in the set that runs this" if name in everything else "at all"
+        yield f"it imports {name}, which is not declared {where}"
+
+
+def unused(project: Project, _: str) -> Iterator[str]:
+    """What is declared is imported, or called, or there for a reason; what only tests import is declared for them."""
+    by_package: set[str] = set()
+    by_any: set[str] = set()
+    for path in project.files("*.py", "*.ipynb"):
+        found = imports(project, path)
+        used = distributions(project, found.now | found.later)
+        by_any |= used
+        by_package |= used if path.startswith("src/") else set()
+    for group, names in groups(project).items():
+        wanted = by_package if group in ("serve", "train") else by_any
+        for name in sorted(names - wanted - REASONS.keys()):
+            path, word = CALLED.get(name, ("", ""))
+            if not word or not re.search(rf"(?<!\w){word}\b", project.text(path)):
+                yield f"{name}, of the set {group}, is neither imported nor called"
+
+
+CHECKS = (
+    Check(
+        "imports are declared",
+        lambda project, path: tuple(undeclared(project, path)),
+        ("*.py", "*.ipynb"),
+    ),
+    Check("what is declared is used", lambda p, path: tuple(unused(p, path))),
+)

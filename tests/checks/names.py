@@ -1,0 +1,211 @@
+"""Names that one file says of another, of a command or of a setting: each is there in the same project."""
+
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+import yaml
+from markdown_it import MarkdownIt
+
+from tests.checks.texts import BUT
+from tests.matrix.project import Project
+from tests.matrix.verdicts import Check
+
+# Programs of a bare machine, and what `uv run` finds beside the project's own command.
+PYTHON = {"python", "python3"}
+FENCES = {"fence", "code_block"}
+
+
+def markdown(text: str) -> tuple[list[str], list[str], list[str]]:
+    """The links of a page, its headings as anchors, and its code: spans, and lines of blocks."""
+    links, anchors, code = [], [], []
+    tokens = MarkdownIt().enable("table").parse(text)
+    for place, token in enumerate(tokens):
+        if token.type in FENCES and token.info != "mermaid":
+            code += token.content.splitlines()
+        for leaf in token.children or []:
+            if leaf.type == "link_open":
+                links.append(str(leaf.attrs["href"]))
+            if leaf.type == "code_inline":
+                code.append(leaf.content)
+        if token.type == "heading_open":
+            title = re.sub(r"[^\w\- ]", "", tokens[place + 1].content.lower())
+            anchors.append(title.replace(" ", "-"))
+    return links, anchors, code
+
+
+def links(project: Project, page: str) -> Iterator[str]:
+    """A relative link leads to a file, a folder or a heading."""
+    for link in markdown(project.text(page))[0]:
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        place = (PurePosixPath(page).parent / path).as_posix() if path else page
+        found = project.has(place) or bool(project.files(f"{place.rstrip('/')}/*"))
+        if not found or (anchor and anchor not in markdown(project.text(place))[1]):
+            yield f"the link {link} leads nowhere"
+
+
+def paths(project: Project, path: str) -> Iterator[str]:
+    """A file that only some projects have is named only where it is."""
+    text = project.text(path)
+    for other in sorted(project.optional):
+        name = rf"(?<![\w/-])(\./)?{re.escape(other)}(?![\w-]|/\w)"
+        if other != path and re.search(name, text) and not project.has(other):
+            yield f"it names {other}, which is not there"
+
+
+def spoken(project: Project, path: str) -> list[str]:
+    """Where a file may name a command: code in Markdown, what is quoted in Python, else all of it."""
+    text = project.text(path)
+    if path.endswith(".md"):
+        return markdown(text)[2]
+    if path.endswith(".py"):
+        return re.findall(r"`([^`\n]+)`|\"([^\"\n]+)\"", text) and [
+            a or b for a, b in re.findall(r"`([^`\n]+)`|\"([^\"\n]+)\"", text)
+        ]
+    quoted = re.findall(r"['`]([^'`\n]+)['`]", text)
+    return [*quoted, *(line.partition(" #")[0] for line in text.splitlines())]
+
+
+def targets(makefile: str) -> set[str]:
+    """What can be made."""
+    return set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
+
+
+def made(project: Project, path: str) -> Iterator[str]:
+    """`make VERB` names a target of the Makefile."""
+    command = re.compile(r"(?:^|&& |run: |\$ )\s*@?make ([a-z][a-z-]*)")
+    called = {verb for line in spoken(project, path) for verb in command.findall(line)}
+    if path == "Makefile":
+        text = project.text(path)
+        phony = re.findall(r"^\.PHONY:(.*)", text, re.MULTILINE)
+        called |= {verb for line in phony for verb in line.split()}
+    if called:
+        known = targets(project.text("Makefile"))
+        yield from (f"make {verb}: no such target" for verb in sorted(called - known))
+
+
+def verbs(source: str) -> set[str]:
+    """The verbs of a Typer application."""
+    return set(re.findall(r"^@app\.command\(\)\ndef (\w+)", source, re.MULTILINE))
+
+
+def called(project: Project, path: str) -> Iterator[str]:
+    """`uv run COMMAND` and `PROJECT VERB` name a command that is installed, and a verb that it has."""
+    lines = [line for line in spoken(project, path) if "#!" not in line]
+    command = r"(?:uv|\$\(UV\)) run (?:--\S+ )*([^-\s]\S*)|\$\(RUN\) (\S+)"
+    used = {a or b for line in lines for a, b in re.findall(command, line)}
+    script, packages = project.view("pyproject.toml", installed) or ("", frozenset())
+    verb = rf"(?:^|[\s\"']){re.escape(script)}(?:\", \"| )([a-z]+)\b"
+    asked = {word for line in lines for word in re.findall(verb, line)}
+    for name in sorted(used - packages - PYTHON - {script}):
+        yield f"uv run {name}: nothing that is declared brings it"
+    if asked:
+        (source,) = project.files("src/*/cli.py")
+        for word in sorted(asked - verbs(project.text(source))):
+            yield f"{script} {word}: no such verb"
+
+
+def installed(pyproject: bytes) -> tuple[str, frozenset[str]]:
+    """The project's own command, and the packages whose commands are beside it."""
+    settings = tomllib.loads(pyproject.decode())
+    (script,) = settings["project"]["scripts"]
+    groups = settings["dependency-groups"].values()
+    lines = {line for group in groups for line in group}
+    return script, frozenset(re.split(r"[^\w-]", line)[0] for line in lines)
+
+
+def settings_named(project: Project, page: str) -> Iterator[str]:
+    """A setting in capitals that a page names is known to some file that is not a page."""
+    capitals = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]+|HOST|PORT|STORE")
+    named = {
+        n for code in markdown(project.text(page))[2] for n in capitals.findall(code)
+    }
+    others = project.files(".env.example", ".github/workflows/*", "Dockerfile")
+    for name in sorted(named):
+        if not any(re.search(rf"\b{name}\b", project.text(p)) for p in others):
+            yield f"the setting {name} is unknown to the project"
+
+
+def example_settings(project: Project, path: str) -> Iterator[str]:
+    """Each variable of .env.example is a setting."""
+    (source,) = project.files("src/*/kit/settings.py")
+    body = project.text(source).partition("class Settings(")[2].partition("\n\n\n")[0]
+    fields = {f.upper() for f in re.findall(r"^    ([a-z_]+): ", body, re.MULTILINE)}
+    named = set(re.findall(r"^#? ?([A-Z_]+)=", project.text(path), re.MULTILINE))
+    yield from (f"{name} is no setting" for name in sorted(named - fields))
+    yield from (f"the setting {n} is not shown" for n in sorted(fields - named))
+
+
+def declared(project: Project, path: str) -> Iterator[str]:
+    """The files that pyproject.toml names are there."""
+    settings = tomllib.loads(project.text(path))
+    tool = settings["tool"]
+    named = [settings["project"]["readme"]]
+    named += settings["project"].get("license-files", [])
+    named += tool["mypy"]["files"] + tool["pytest"]["ini_options"]["testpaths"]
+    for name in named:
+        if not project.files(name, f"{name}/*"):
+            yield f"{name} is not there"
+
+
+def pipeline(project: Project, path: str) -> Iterator[str]:
+    """What a DVC stage depends on is there, or made by a stage; its command is the project's."""
+    stages = {}
+    for file in project.files("dvc.yaml", "*/dvc.yaml"):
+        for name, stage in yaml.safe_load(project.text(file))["stages"].items():
+            folder = PurePosixPath(file).parent / stage.get("wdir", ".")
+            stages[(file, name)] = (_resolved(folder), stage)
+    outs = {
+        (place / out).as_posix()
+        for place, stage in stages.values()
+        for out in stage.get("outs", [])
+        if isinstance(out, str)
+    }
+    for (file, name), (place, stage) in stages.items():
+        for needed in stage["deps"] if file == path else []:
+            wanted = (place / needed).as_posix()
+            known = wanted in outs or project.files(wanted, f"{wanted}/*")
+            if not known and not needed.startswith("${"):
+                yield f"stage {name} depends on {needed}, which is not there"
+        if file == path:
+            (source,) = project.files("src/*/cli.py")
+            verb = shlex.split(stage["cmd"])[1]
+            if verb not in verbs(project.text(source)):
+                yield f"stage {name} calls {verb}: no such verb"
+
+
+def _resolved(folder: PurePosixPath) -> PurePosixPath:
+    parts: list[str] = []
+    for part in folder.parts:
+        parts = parts[:-1] if part == ".." else [*parts, part]
+    return PurePosixPath(*parts)
+
+
+def jobs(project: Project, path: str) -> Iterator[str]:
+    """A job waits only for jobs of its own workflow."""
+    workflow = yaml.load(project.text(path), yaml.BaseLoader)
+    for name, job in workflow["jobs"].items():
+        needs = job.get("needs", [])
+        for other in [needs] if isinstance(needs, str) else needs:
+            if other not in workflow["jobs"]:
+                yield f"job {name} needs {other}, which is not there"
+
+
+CHECKS = tuple(
+    Check(name, lambda project, path, of=of: tuple(of(project, path)), files, BUT)  # type: ignore[misc]
+    for name, of, files in (
+        ("links", links, ("*.md",)),
+        ("paths", paths, ("*",)),
+        ("make targets", made, ("*",)),
+        ("commands", called, ("*",)),
+        ("settings named", settings_named, ("*.md",)),
+        ("settings shown", example_settings, (".env.example",)),
+        ("files declared", declared, ("pyproject.toml",)),
+        ("pipeline", pipeline, ("dvc.yaml", "*/dvc.yaml")),
+        ("jobs", jobs, (".github/workflows/*",)),
+    )
+)

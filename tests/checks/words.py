@@ -1,0 +1,37 @@
+"""The words of an answer occur in no project that has another: an option that is off leaves no trace."""
+
+import re
+from collections.abc import Iterator
+
+from tests.checks.texts import ALL, BUT
+from tests.matrix.project import Project
+from tests.matrix.verdicts import Check
+
+# Question, answer: its words, as regular expressions.
+WORDS = {
+    ("ci", "github"): (r"GitHub Actions", r"\bCI\b", r"\.github/"),
+    ("container", "docker"): (r"(?i:docker)", r"\bcontainer", r"\bimage\b"),
+    ("data_versioning", "dvc"): (r"(?i:\bdvc\b)",),
+    ("formatter", "black"): (r"(?i:\bblack\b)",),
+    ("formatter", "ruff"): (r"ruff format",),
+    ("licence", "Apache-2.0"): (r"Apache",),
+    ("licence", "BSD-3-Clause"): (r"\bBSD\b",),
+    ("licence", "MIT"): (r"\bMIT\b",),
+    ("problem", "classification"): (r"(?i:classification)", r"\bfraud"),
+    ("problem", "regression"): (r"\bregression", r"(?i:\bhouse|\brent\b)"),
+    ("python_version", "3.12"): (r"(?:[Pp]ython[: ]|\")3\.12\b",),
+    ("python_version", "3.13"): (r"(?:[Pp]ython[: ]|\")3\.13\b",),
+}
+
+
+def traces(project: Project, path: str) -> Iterator[str]:
+    """The lines of a file that hold a word of an answer that was not given."""
+    lines = project.text(path).splitlines()
+    for (question, answer), words in WORDS.items():
+        pattern = re.compile("|".join(words))
+        held = [line.strip() for line in lines if pattern.search(line)]
+        if held and project.answer(question) != answer:
+            yield from (f"{question} is not {answer}: {line}" for line in held)
+
+
+CHECKS = (Check("words", lambda p, path: tuple(traces(p, path)), ALL, BUT),)

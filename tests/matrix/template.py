@@ -1,0 +1,207 @@
+"""A Copier template as a map: path -> content, for every combination of answers.
+
+Nothing is enumerated. Each source of the template has a cell for the paths that it makes and a cell for what it writes
+there; a combination's project is looked up in them.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tests.matrix.answers import Known, Recording
+from tests.matrix.cells import Cell
+from tests.matrix.jinja import Place
+from tests.matrix.questions import Questions, Way
+from tests.matrix.sources import Extra, Failure, Source, Sources
+
+WIDE = 64
+"""A file with more versions than this is cut into pieces."""
+TOO_WIDE = 4096
+"""And one that has more, and cannot be cut, is refused: it would have a version for each combination."""
+
+
+class TooWideError(Exception):
+    """A text depends on too many answers at once."""
+
+
+class Template:
+    """The template in a folder."""
+
+    def __init__(
+        self, root: Path, domains: Mapping[str, list[Any]] | None = None
+    ) -> None:
+        """Decide all of it. `domains` names the values to try for questions of free text."""
+        # The folder is never written to. It has no name that a template could learn.
+        nowhere = Path("/nonexistent/project")
+        self.worker = Recording(src_path=str(root), dst_path=nowhere, quiet=True)
+        self.questions = Questions(self.worker, domains)
+        self.paths: dict[str, list[Source]] = {}
+        self._texts: dict[str, bytes] = {}
+        self._views: dict[tuple[str, Callable[[bytes], Any]], Any] = {}
+        matcher = lambda trace: self.questions.evaluate(trace, self._matcher)
+        self._excluded = Cell("_exclude", matcher)
+        self._matchers = [m for _, m in self.questions.explore(self._excluded)]
+        self._excludable: dict[str, bool | None] = {}
+        self._renderer = Sources(self.questions)
+        self.sources = list(self._renderer)
+        for source in self.sources:
+            self._decide(source)
+
+    # --- what a combination holds ------------------------------------------------------
+
+    def content(self, path: str, way: Way) -> bytes | None:
+        """What a file holds; nothing where there is none."""
+        for source, extra in self.at(path, way):
+            if source.folder:
+                continue
+            parts = [cell(way) for cell in source.contents[repr(extra)]]
+            if all(isinstance(part, bytes) for part in parts):
+                return b"".join(part for part in parts if isinstance(part, bytes))
+        return None
+
+    def present(self, path: str, way: Way) -> bool:
+        """Whether there is such a file."""
+        return any(not source.folder for source, _ in self.at(path, way))
+
+    def digest(self, path: str, way: Way) -> str:
+        """What a file holds, in short; nothing where there is none."""
+        content = self.content(path, way)
+        if content is None:
+            return ""
+        digest = hashlib.sha256(content).hexdigest()
+        self._texts[digest] = content
+        return digest
+
+    def text(self, digest: str) -> bytes:
+        """What a file holds that has this digest."""
+        return self._texts[digest]
+
+    def placed(self, source: Source, way: Way) -> tuple[tuple[str, Extra], ...]:
+        """Where a source goes: nowhere, to one path, or to several by a `yield`."""
+        places = source.places(way)
+        if isinstance(places, Failure):
+            return ()
+        return tuple(place for place in places if not self._left_out(place[0], way))
+
+    def at(self, path: str, way: Way) -> Iterator[tuple[Source, Extra]]:
+        """The sources that go to a path."""
+        for source in self.paths.get(path, ()):
+            for place, extra in self.placed(source, way):
+                if place == path:
+                    yield source, extra
+
+    def view(self, digest: str, of: Callable[[bytes], Any]) -> Any:
+        """What a function says of a file's content; nothing where there is none."""
+        if digest and (digest, of) not in self._views:
+            self._views[digest, of] = of(self.text(digest))
+        return self._views[digest, of] if digest else None
+
+    def tree(self, known: Known) -> dict[str, bytes]:
+        """The files of one combination."""
+        way = Way(self.questions, self.questions.completed(known))
+        found = {path: self.content(path, way) for path in sorted(self.paths)}
+        return {path: text for path, text in found.items() if text is not None}
+
+    def folders(self, known: Known) -> set[str]:
+        """The folders that one combination makes, be they empty."""
+        way = Way(self.questions, self.questions.completed(known))
+        sources = ((path, s) for path in self.paths for s, _ in self.at(path, way))
+        made = {path for path, source in sources if source.folder}
+        parents = (Path(path).parents for path in self.tree(known))
+        return {p.as_posix() for ps in parents for p in ps} | made | {"."}
+
+    def versions(self, path: str) -> Iterator[tuple[Known, bytes | None]]:
+        """All contents of a path, absence included, and the answers that each has."""
+        return self.questions.explore(lambda way: self.content(path, way))
+
+    # --- what decides ------------------------------------------------------------------
+
+    @cached_property
+    def files(self) -> frozenset[str]:
+        """Each path at which some combination has a file."""
+        holders = self.paths.items()
+        return frozenset(p for p, found in holders if not all(s.folder for s in found))
+
+    @cached_property
+    def optional(self) -> frozenset[str]:
+        """The files that some combinations have and some have not."""
+        ways = (
+            (path, self.questions.explore(lambda way, path=path: self.present(path, way)))  # type: ignore[misc]
+            for path in self.files
+        )
+        return frozenset(
+            path for path, found in ways if not all(has for _, has in found)
+        )
+
+    @property
+    def arms(self) -> dict[Place, set[bool]]:
+        """Each condition in a file, a path or copier.yml, and the ways in which it came out."""
+        environment: Any = self.worker.jinja_env
+        return {
+            (environment.texts.get(name, name), line, number): outcomes
+            for (name, line, number), outcomes in environment.arms.items()
+        }
+
+    def cells(self) -> Iterator[Cell[Any]]:
+        """All of them, but for the questions'."""
+        yield self._excluded
+        for source in self.sources:
+            yield source.places
+            for parts in source.contents.values():
+                yield from parts
+
+    def questions_of(self, path: str) -> set[str]:
+        """The questions whose answers change a path's existence or content."""
+        excluded = self._excludable.get(path, False) is None
+        read = self._excluded.inputs() if excluded else set()
+        return read.union(*(source.made_by() for source in self.paths[path]))
+
+    # --- how it is decided -------------------------------------------------------------
+
+    def _matcher(self) -> Callable[[Path], bool]:
+        self.worker.__dict__.pop("match_exclude", None)
+        return self.worker.match_exclude
+
+    def _left_out(self, path: str, way: Way) -> bool:
+        """Whether `_exclude` leaves a path out. Answers are read only if they make a difference to this path."""
+        if path not in self._excludable:
+            found = {match(Path(path)) for match in self._matchers}
+            self._excludable[path] = found.pop() if len(found) == 1 else None
+        settled = self._excludable[path]
+        return self._excluded(way)(Path(path)) if settled is None else settled
+
+    def _decide(self, source: Source) -> None:
+        """Evaluate all cells of a source."""
+        explore = self.questions.explore
+        written: dict[Extra, list[Known]] = {}
+        for known, places in explore(lambda way: self.placed(source, way)):
+            for path, extra in places:
+                written.setdefault(extra, []).append(known)
+                holders = self.paths.setdefault(path, [])
+                if source not in holders:
+                    holders.append(source)
+        for extra, ways in written.items() if not source.folder else ():
+            source.contents[repr(extra)] = self._write(source.path, extra, ways)
+
+    def _write(
+        self, path: Path, extra: Extra, ways: list[Known]
+    ) -> list[Cell[bytes | Failure]]:
+        """What a source writes where it goes: whole if that is narrow, else in pieces."""
+        cells = [self._renderer.whole(path, extra)]
+        if not self._decided(cells[0], ways, WIDE):
+            cells = self._renderer.pieces(path, extra) or cells
+            if not all(self._decided(cell, ways, TOO_WIDE) for cell in cells):
+                raise TooWideError(f"{path} depends on too many answers at once")
+        return cells
+
+    def _decided(
+        self, cell: Cell[bytes | Failure], ways: list[Known], limit: int
+    ) -> bool:
+        """Evaluate a cell in every way, unless that takes too many evaluations."""
+        for known in ways:
+            for _ in self.questions.explore(cell, known):
+                if cell.evaluations > limit:
+                    return False
+        return True

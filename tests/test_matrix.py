@@ -1,0 +1,106 @@
+"""Every combination of answers, decided: it renders, it is what Copier makes, and it passes each check."""
+
+import random
+import re
+
+import pytest
+
+from tests.checks import CHECKS, NAMED, unexcused
+from tests.checks.excuses import EXCUSES
+from tests.matrix.dead import alike, untaken
+from tests.matrix.faults import faults
+from tests.matrix.template import Template
+from tests.matrix.verdicts import report, shown
+from tests.rendering import ANSWERS_FILE, render_tree
+from tests.trees import decision, renamed, template, values
+
+SEED = 20_261
+SAMPLES = 30
+# A preset suggests answers, and the other questions record them.
+SUGGESTS = {"preset"}
+# What no first copy takes, and the tests of updates do.
+ON_UPDATE = (
+    r"_copier_operation == \"update\"",
+    r"package_name is not defined .*line 7",
+    r"project_slug is defined",
+)
+
+
+@pytest.fixture(params=[template, renamed], ids=["usual", "renamed"])
+def whole(request: pytest.FixtureRequest) -> Template:
+    made: Template = request.param()
+    return made
+
+
+def test_every_combination_renders_and_no_two_sheets_meet_on_a_path(
+    whole: Template,
+) -> None:
+    told = [report(failure, whole.questions) for failure in faults(whole)]
+    assert not told, "\n\n".join(told)
+
+
+def test_what_a_person_is_asked_can_be_shown_and_suggested(whole: Template) -> None:
+    for cell in whole.questions.texts():
+        assert list(whole.questions.explore(cell))
+
+
+def test_each_source_goes_somewhere() -> None:
+    placed = {str(s.path) for found in template().paths.values() for s in found}
+    assert not {str(source.path) for source in template().sources} - placed
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_every_project_passes(name: str) -> None:
+    for whole in (template, renamed) if name in NAMED else (template,):
+        failing = unexcused(decision(whole, name).failing)
+        told = [report(failure, whole().questions) for failure in failing]
+        assert not told, "\n\n".join(told)
+
+
+def test_no_excuse_is_idle() -> None:
+    failing = [
+        failure for name in CHECKS for failure in decision(template, name).failing
+    ]
+    idle = [excuse for excuse in EXCUSES if not any(map(excuse.covers, failing))]
+    assert not idle
+
+
+@pytest.mark.parametrize("question", template().questions.names)
+def test_no_answer_is_dead(question: str) -> None:
+    """Any two answers to a question differ in some file of some project."""
+    file = frozenset({ANSWERS_FILE})
+    for whole in (template(), renamed()):
+        dead = list(alike(whole, question, file))
+        assert bool(dead) == (question in SUGGESTS), f"{question}: {dead} are the same"
+    recorded = template().questions_of(ANSWERS_FILE)
+    assert question in recorded
+
+
+def test_no_branch_is_dead() -> None:
+    dead = untaken(template(), renamed())
+    excused = [
+        [line for line in dead if re.search(p, line, re.DOTALL)] for p in ON_UPDATE
+    ]
+    assert all(excused), "an excuse is idle"
+    assert sorted(dead) == sorted(line for lines in excused for line in lines)
+
+
+def test_what_is_refused_is_refused_by_copier_for_the_same_reason() -> None:
+    questions = renamed().questions
+    # Given as data, a slug is known to the question before its own, which refuses it first.
+    refusals = [r for r in questions.refusals if r.question != "project_slug"]
+    assert len(refusals) > 15
+    for refusal in refusals:
+        before = questions.names[: questions.names.index(refusal.question)]
+        answers = values(questions.completed(refusal.known, before))
+        with pytest.raises(ValueError, match=re.escape(refusal.reason)):
+            render_tree({**answers, refusal.question: refusal.value})
+
+
+def test_copier_makes_the_same_projects() -> None:
+    """The oracle: projects at random, by Copier itself, byte for byte."""
+    drawn = random.Random(SEED)
+    for _ in range(SAMPLES):
+        known = template().questions.sample(drawn)
+        real = render_tree(values(known))
+        assert real == template().tree(known), f"seed {SEED}: {shown(known)}"

@@ -8,8 +8,9 @@ import pytest
 
 from fraud_watch import model as yours
 from fraud_watch.kit import UserError, train
-from fraud_watch.kit.learn import assemble, cheapest, served
+from fraud_watch.kit.learn import assemble, check, decision, served
 from fraud_watch.kit.predictor import figures
+from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.settings import Params
 from fraud_watch.kit.task import Cost, Learning, decide, encode
 
@@ -47,23 +48,32 @@ def test_calibration_mends_the_probabilities_that_resampling_bends() -> None:
     assert said["sigmoid"] == pytest.approx(truth.mean(), abs=0.02)
 
 
-def test_the_threshold_is_where_mistakes_cost_least() -> None:
+@pytest.fixture
+def two(schema: Schema) -> Schema:
+    """The project's schema with a target of two classes."""
+    target = schema.target.model_copy(update={"classes": ("no", "yes"), "positive": "yes"})
+    return schema.model_copy(update={"target": target})
+
+
+@pytest.mark.parametrize(("false_alarm", "missed", "threshold"), [(1, 10, 0.3), (10, 1, 0.9)])
+def test_the_threshold_is_where_mistakes_cost_least(
+    two: Schema, false_alarm: float, missed: float, threshold: float
+) -> None:
     chance = np.array([0.1, 0.3, 0.4, 0.6, 0.9])
-    truth = np.array([False, True, False, False, True])
-    assert cheapest(truth, chance, Cost(false_positive=1, false_negative=10)) == 0.3
-    assert cheapest(truth, chance, Cost(false_positive=10, false_negative=1)) == 0.9
+    truth = np.array([0.0, 1.0, 0.0, 0.0, 1.0])
+    learning = Learning(cost=Cost(false_positive=false_alarm, false_negative=missed))
+    raw = np.column_stack([1 - chance, chance])
+    assert decision(two, learning, truth, raw) == {"threshold": threshold}
 
 
 def test_a_threshold_decides_between_two_classes_and_the_likeliest_wins_among_more(
-    prepared: train.Prepared,
+    two: Schema, schema: Schema
 ) -> None:
-    schema = prepared.schema
-    two = schema.model_copy(
-        update={"target": schema.target.model_copy(update={"classes": ("no", "yes"), "positive": "yes"})}
-    )
     raw = np.array([[0.9, 0.1], [0.6, 0.4]])
     assert decide(two, {"threshold": 0.3}, raw).tolist() == [0, 1]
-    assert decide(schema, {}, np.array([[0.2, 0.5, 0.3]])).tolist() == [1]
+    three = np.array([[0.2, 0.5, 0.3]])
+    assert decide(schema, {}, three).tolist() == [1]
+    assert decision(schema, Learning(), np.array([1.0]), three) == {}
 
 
 def test_classes_are_read_however_they_are_written(prepared: train.Prepared) -> None:
@@ -75,10 +85,25 @@ def test_classes_are_read_however_they_are_written(prepared: train.Prepared) -> 
     assert bad.tolist() == [False] * 6 + [True] * 2
 
 
-@pytest.mark.parametrize("part", ["train", "test"])
-def test_rows_that_lack_a_class_are_refused(prepared: train.Prepared, params: Params, part: str) -> None:
+def test_test_rows_that_lack_a_class_are_refused(prepared: train.Prepared, params: Params) -> None:
     target = prepared.target.copy()
-    target[getattr(prepared.rows, part)] = 0
-    named = {"train": "training", "test": "test"}[part]
-    with pytest.raises(UserError, match=f"no {named} row is of class"):
+    target[prepared.rows.test] = 0
+    with pytest.raises(UserError, match="the test rows lack a class"):
         fit(replace(prepared, target=target), params, Learning())
+
+
+@pytest.mark.parametrize(
+    ("imbalance", "calibration", "fewest"),
+    [("none", "none", 2), ("weights", "sigmoid", 3), ("smote", "none", 6), ("smote", "isotonic", 9)],
+)
+def test_as_many_rows_of_a_class_as_learning_needs(
+    two: Schema, imbalance: str, calibration: str, fewest: int
+) -> None:
+    """One row fewer is refused with a sentence; that many can be learnt from."""
+    learning = Learning.model_validate({"imbalance": imbalance, "calibration": calibration})
+    truth = np.array([1.0] * fewest + [0.0] * 40)
+    with pytest.raises(UserError, match=f"the rows have fewer than {fewest} of class yes"):
+        check(two, learning, truth[1:], "the rows")
+    check(two, learning, truth, "the rows")
+    rows = pd.DataFrame({"x": np.random.default_rng(1).normal(size=len(truth))})
+    assemble(yours.build("linear", {}, ["x"], [], seed=5), learning, seed=5).fit(rows, truth)

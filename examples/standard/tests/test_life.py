@@ -191,6 +191,18 @@ def test_every_row_gets_the_answer_that_the_service_gives(model: Model, source: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", "out.parquet"]
 
 
+def test_what_the_model_does_not_read_goes_through_as_it_is(
+    model: Model, source: Path, tmp_path: Path
+) -> None:
+    """A whole number that a float cannot hold, with gaps in one chunk only, and a named index."""
+    ids = pd.array([2**53 + n if n != 150 else pd.NA for n in range(250)], dtype="Int64")
+    rows = pd.read_parquet(source).assign(id=ids).rename_axis("place")
+    rows.to_parquet(source)
+    assert score(model, source, tmp_path / "out.parquet") == 250
+    scored = pd.read_parquet(tmp_path / "out.parquet")
+    pd.testing.assert_frame_equal(scored[rows.columns], rows)
+
+
 def test_a_run_that_was_stopped_goes_on_where_it_was(
     model: Model, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

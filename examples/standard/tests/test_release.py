@@ -3,6 +3,7 @@
 import json
 import shutil
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -54,7 +55,8 @@ def test_promote_asks_for_the_gate_and_moves_files_pointer_and_alias(
 
     # Judged when there was no champion, so not good enough against this one.
     registry.note_gate(client, trained.version, [], "none")
-    Store(mine.store).pointer.write_text(champion.model_copy(update={"version": "0"}).model_dump_json())
+    older = champion.model_copy(update={"version": "0", "manifest": "0"})
+    Store(mine.store).pointer.write_text(older.model_dump_json())
     with pytest.raises(UserError, match="was judged against another champion"):
         registry.promote(mine, version)
 
@@ -164,3 +166,100 @@ def test_a_damaged_pointer_is_named(shop: Store) -> None:
     shop.pointer.write_text("{")
     with pytest.raises(BrokenModelError, match="is damaged"):
         shop.champion()
+
+
+def test_promoting_again_makes_damaged_files_whole(
+    trained: train.Result, machine: Settings, tmp_path: Path
+) -> None:
+    mine = machine.model_copy(update={"store": tmp_path / "store"})
+    registry.note_gate(registry.connect(mine), trained.version, [], "none")
+    registry.promote(mine, trained.version)
+    shop = Store(mine.store)
+    champion = shop.champion()
+    assert champion is not None
+    model = shop.folder(trained.version) / "model.skops"
+    for damage in (lambda: model.write_bytes(b"x"), lambda: shutil.rmtree(model.parent)):
+        damage()
+        with pytest.raises(BrokenModelError):
+            shop.open(champion)
+        registry.promote(mine, trained.version)
+        shop.open(champion)
+    assert shop.champion() == champion
+
+
+def test_a_store_of_another_registry_is_not_overwritten(shop: Store, published: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(published, other)
+    manifest = json.loads((other / "manifest.json").read_text())
+    (other / "manifest.json").write_text(json.dumps({**manifest, "run": "another"}))
+    with pytest.raises(UserError, match="another version 1, from another registry"):
+        shop.publish("1", other)
+    champion = shop.champion()
+    assert champion is not None
+    shop.open(champion)
+
+
+def test_a_promotion_that_was_overtaken_is_refused(
+    trained: train.Result, machine: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = machine.model_copy(update={"store": tmp_path / "store"})
+    registry.note_gate(registry.connect(mine), trained.version, [], "none")
+    publish = Store.publish
+
+    def overtaken(shop: Store, version: str, source: Path) -> None:
+        publish(shop, version, source)
+        shop.point(version, ("7",))
+
+    monkeypatch.setattr(Store, "publish", overtaken)
+    with pytest.raises(UserError, match="another version was promoted in the meantime"):
+        registry.promote(mine, trained.version)
+
+
+def test_a_rollback_needs_no_registry(
+    shop: Store, machine: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.promote("2")
+
+    def gone(_: Settings) -> None:
+        raise mlflow.MlflowException("the database is gone")
+
+    monkeypatch.setattr(registry, "connect", gone)
+    assert registry.roll_back(machine.model_copy(update={"store": shop.root})) == "1"
+
+
+def test_the_challenger_is_the_newest_that_passed(trained: train.Result, machine: Settings) -> None:
+    client = registry.connect(machine)
+    registry.note_gate(client, trained.version, [], "none")
+    assert str(registry.find(client, None).version) == trained.version
+    registry.note_gate(client, trained.version, ["it is too weak"], "none")
+    with pytest.raises(UserError, match="no version that passed the gate"):
+        registry.find(client, None)
+    registry.note_gate(client, trained.version, [], "none")
+
+
+def test_what_cannot_even_be_loaded_is_a_broken_model(
+    published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where model.py has a class that this service lacks: the service goes on with the model before."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise AttributeError("no such class")
+
+    monkeypatch.setattr("skops.io.load", fail)
+    with pytest.raises(BrokenModelError, match="no such class"):
+        open_model(published)
+
+
+def test_the_parity_sample_spans_the_test_rows_and_holds_nothing_personal(
+    prepared: train.Prepared, params: Params
+) -> None:
+    secret = prepared.schema.inputs[0]
+    hidden = tuple(c.model_copy(update={"pii": c == secret}) for c in prepared.schema.columns)
+    schema = prepared.schema.model_copy(update={"columns": hidden})
+    sample = train._parity_sample(replace(prepared, schema=schema), params.seed)
+    held = prepared.frame.iloc[prepared.rows.test]
+    assert not set(sample[secret.name][: train.PARITY_ROWS].tolist()) <= set(held[secret.name].tolist())
+    for column in schema.inputs[1:]:
+        shown = sample[column.name]
+        np.testing.assert_array_equal(shown[:1], held[column.name].to_numpy()[:1])
+        np.testing.assert_array_equal(shown[train.PARITY_ROWS - 1], held[column.name].to_numpy()[-1])

@@ -51,7 +51,7 @@ def step(what: str) -> Iterator[None]:
 def fetch() -> None:
     """Put the raw table where params.yaml says it is: the demo's is made; your own must lie there."""
     source = Path(Params.load(PARAMS).data.source)
-    if str(source).lower().startswith("select"):
+    if str(source).lower().split()[:1] == ["select"]:
         console.print("params.yaml names a query: the database is asked when training")
     elif source.exists():
         console.print(f"{source} is there")
@@ -129,7 +129,7 @@ def models() -> None:
 
     listing = Table("version", "made", "score", "gate", "role")
     for row in registry.listing(settings()):
-        listing.add_row(*row)
+        listing.add_row(*map(escape, row))
     console.print(listing)
 
 
@@ -142,7 +142,7 @@ def serve() -> None:
     from .kit.serve.telemetry import log_as_json
 
     here = settings()
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and SCHEMA.exists():
         typer.echo(f"Documentation: http://{here.host}:{here.port}/docs\nA call to paste:\n")
         call()
     log_as_json(here.log_level)
@@ -214,7 +214,7 @@ def _verdict(version: str, checks: "list[Check]") -> bool:
     """Show what the gate said; gives whether all of it is good."""
     listing = Table("check", "passed", title=f"The gate on version {version}", title_justify="left")
     for check in checks:
-        listing.add_row(str(check), "[green]yes[/]" if check.passed else "[red]no[/]")
+        listing.add_row(escape(str(check)), "[green]yes[/]" if check.passed else "[red]no[/]")
     console.print(listing)
     passed = all(check.passed for check in checks)
     if not passed:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pandas as pd
-from sqlalchemy import text
 
 
 def load(source: str, url: str | None = None) -> pd.DataFrame:
@@ -12,10 +11,10 @@ def load(source: str, url: str | None = None) -> pd.DataFrame:
     A path ends in ``.csv`` or ``.parquet``. Anything that begins with SELECT is a query, put to the
     database whose SQLAlchemy URL stands in the environment as ``DATA_URL``.
     """
-    if source.lstrip().lower().startswith("select"):
+    if source.lower().split()[:1] == ["select"]:
         if not url:
             raise ValueError("data.source is a query, so DATA_URL must name the database")
-        return pd.read_sql_query(text(source), url)
+        return pd.read_sql_query(source, url)
     if Path(source).suffix == ".parquet":
         return pd.read_parquet(source)
     # As text: schema.yaml decides the types, not a guess from the first rows.

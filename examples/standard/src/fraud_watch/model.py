@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from optuna import Trial
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -12,6 +11,9 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+if TYPE_CHECKING:
+    from optuna import Trial
 
 Options = dict[str, Any]
 ESTIMATORS: dict[str, Callable[..., BaseEstimator]] = {
@@ -33,7 +35,7 @@ def build(name: str, options: Options, numbers: list[str], categories: list[str]
     return Pipeline([("prepare", prepare), ("model", estimator)])
 
 
-def search_space(trial: Trial, name: str) -> Options:
+def search_space(trial: "Trial", name: str) -> Options:
     """Options for one trial of the tuning (``tuning.trials`` in params.yaml)."""
     if name == "linear":
         return {"C": trial.suggest_float("C", 1e-3, 1e2, log=True)}

@@ -37,16 +37,11 @@ DEMO_MADE = ("data/raw.csv", "data/raw.parquet", "reports", "mlruns", "mlflow.db
 DEMO_LEARNING = {"false_positive": "1", "false_negative": "1", "logarithm": "false"}
 """What replaces in params.yaml what is right for the demo alone."""
 HEADING = """\
-# The one source of columns: checks, requests, documentation, signature and behaviour tests follow this file.
-# `adopt` wrote it from the table: correct what it took wrongly, and give each column its `meaning`. Ranges
-# leave some room beyond what was seen. `expect` may list columns as increasing, decreasing, invariant.
+# The one source of columns, inferred by `adopt`: correct what it took wrongly, and give each its `meaning`.
+# Ranges leave room beyond what was seen. `expect` may list columns as increasing, decreasing, invariant.
 """
 NEUTRAL = '''\
-"""What the model sees, made from the raw columns. This file is yours.
-
-The contract (see ``kit/columns.py``): pure functions of columns that look at no other row, for the same code
-runs on the whole table in training and on one request in serving.
-"""
+"""What the model sees, made from the raw columns, row by row: see ``kit/columns.py``. This file is yours."""
 
 from typing import Any
 
@@ -54,8 +49,8 @@ from numpy.typing import NDArray
 
 from .kit.columns import Columns, as_is, length
 
+# Raw text: the model sees how long each is, until you make more of what they say.
 TEXTS: tuple[str, ...] = ()
-"""Columns of raw text. The model sees how long each is, until you make more of what they say."""
 
 
 def features(columns: Columns) -> dict[str, NDArray[Any]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from . import learn
 from .columns import Column, Numbers
@@ -29,6 +30,7 @@ class Report(NamedTuple):
 
     metrics: dict[str, float]
     intervals: pd.DataFrame
+    slices: list[tuple[str, int, float, float, float]]
     beside: dict[str, dict[str, float]]
     fold_scores: list[float]
     importance: pd.Series
@@ -40,17 +42,22 @@ def measure(exam: Exam, champion: Model | None, params: Params, fold_scores: lis
     def metrics(model: Model, raw: Numbers, rows: Any = EVERY) -> dict[str, float]:
         return learn.metrics(model, params.learning, exam.truth[rows], raw[rows])
 
+    def spread(places: NDArray[np.int64]) -> pd.DataFrame:
+        draws = [rng.choice(places, len(places)) for _ in range(RESAMPLES)]
+        kept = [rows for rows in draws if learn.judgeable(exam.model.schema, exam.truth[rows], fewest=1)]
+        drawn = [metrics(exam.model, exam.raw, rows) for rows in kept]
+        return pd.DataFrame(drawn, columns=list(whole)).quantile([0.025, 0.975])
+
+    rng = np.random.default_rng(params.seed)
     whole = metrics(exam.model, exam.raw)
     beside = {"dummy": metrics(exam.model, exam.dummy)}
     if champion:
-        raw = champion.raw(columns_of(champion.schema, exam.frame))
-        beside["champion"] = metrics(champion, raw)
-    rng, size = np.random.default_rng(params.seed), len(exam.truth)
-    draws = [rng.integers(0, size, size) for _ in range(RESAMPLES)]
-    kept = [rows for rows in draws if learn.judgeable(exam.model.schema, exam.truth[rows], fewest=1)]
-    drawn = [metrics(exam.model, exam.raw, rows) for rows in kept]
-    intervals = pd.DataFrame(drawn, columns=list(whole)).quantile([0.025, 0.975])
-    return Report(whole, intervals, beside, fold_scores, importance(exam, params.seed))
+        beside["champion"] = metrics(champion, exam.ask(champion))
+    slices = []
+    for name, rows in exam.slices(params.gate.slice_rows):
+        slices.append((name, rows.sum(), exam.score(rows), *spread(np.flatnonzero(rows))["score"]))
+    intervals = spread(np.arange(len(exam.truth)))
+    return Report(whole, intervals, slices, beside, fold_scores, importance(exam, params.seed))
 
 
 def importance(exam: Exam, seed: int) -> pd.Series:
@@ -76,34 +83,33 @@ def pictures(exam: Exam, report: Report) -> dict[str, Figure]:
     return learn.plots(exam.model, exam.truth, exam.raw) | {"importance": figure}
 
 
-def write(exam: Exam, report: Report, checks: Checks, params: Params, data: "Prepared") -> Path:
+def write(version: str, exam: Exam, report: Report, checks: Checks, params: Params, data: "Prepared") -> Path:
     """Write ``reports/model_card.md``, and the figures alone beside it for programs."""
     PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(render(exam, report, checks, params, data), encoding="utf-8")
+    PAGE.write_text(render(version, exam, report, checks, params, data), encoding="utf-8")
     PAGE.with_name("metrics.json").write_text(json.dumps(report.metrics, indent=2) + "\n", encoding="utf-8")
     return PAGE
 
 
-def render(exam: Exam, report: Report, checks: Checks, params: Params, data: "Prepared") -> str:
+def render(version: str, exam: Exam, report: Report, checks: Checks, params: Params, data: "Prepared") -> str:
     schema, manifest, rows = data.schema, exam.model.manifest, data.rows
     figures = []
     for name, value in report.metrics.items():
         low, high = report.intervals[name]
         others = [f"{metrics[name]:.4g}" for metrics in report.beside.values()]
         figures.append((name, f"{value:.4g}", f"{low:.4g} to {high:.4g}", *others))
-    slices = exam.slices(params.gate.slice_rows)
-    judged = [(name, rows.sum(), f"{exam.score(rows):.4g}") for name, rows in slices]
+    slices = [(name, n, f"{v:.4g}", f"{low:.4g} to {high:.4g}") for name, n, v, low, high in report.slices]
     inputs = [(c.name, c.type, _limits(c), "yes" if c.pii else "", c.meaning) for c in schema.inputs]
     losses = [(name, f"{drop:.4f}") for name, drop in report.importance.items()]
     folds = ", ".join(f"{score:.3f}" for score in report.fold_scores)
     verdicts = "\n".join(f"- {'passed' if check.passed else '**failed**'}: {check}" for check in checks)
     decided = ", ".join(f"{name} {value:.4g}" for name, value in manifest.decision.items())
-    order = f", all older than the test rows by `{schema.time}`" if params.split.how == "time" else ""
+    order = f", none newer than the test rows by `{schema.time}`" if params.split.how == "time" else ""
     return f"""\
 # Model card: {PROJECT}
 
 Predicts **{schema.target.name}** ({schema.target.meaning or schema.problem}), a {schema.problem} by
-`{params.model.name}`. Made {manifest.created} in run `{manifest.run}`.
+`{params.model.name}`. Version {version}, made {manifest.created} in run `{manifest.run}`.
 
 ## What it is worth
 
@@ -118,7 +124,7 @@ Intervals hold 95 of 100 resamples; the dummy says the same to every row. Scores
 
 Those with {params.gate.slice_rows} rows or more, and enough to judge by:
 
-{_table(("slice", "rows", "score"), judged)}
+{_table(("slice", "rows", "score", "interval"), slices)}
 
 ## The gate
 

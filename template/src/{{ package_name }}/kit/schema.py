@@ -23,7 +23,7 @@ class File(Part):
             return cls.parse(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
         except FileNotFoundError:
             raise UserError(f"{path} is missing: is this the project's folder?") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError) as error:
             raise UserError(f"{path} is not valid YAML: {error}") from None
 
     @classmethod
@@ -70,8 +70,9 @@ class Schema(File):
         if self.target.name in known or self.target.header in {c.header for c in self.columns}:
             raise ValueError(f"target: {self.target.name} is among the columns too; name it once")
         numbers = {c.name for c in self.inputs if c.type in ("number", "integer", "boolean")}
+        dates = {c.name for c in self.columns if c.type == "datetime" and not c.nullable}
         rules: tuple[tuple[str, Iterable[str], set[str]], ...] = (
-            ("time", filter(None, [self.time]), {n for n, c in known.items() if c.type == "datetime"}),
+            ("time", filter(None, [self.time]), dates),
             ("group", filter(None, [self.group]), set(known)),
             ("slices", self.slices, {n for n, c in known.items() if c.type in ("category", "boolean")}),
             ("expect.increasing", self.expect.increasing, numbers),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, TimeSeriesSplit
+from sklearn import model_selection as splits
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import data
@@ -30,7 +30,7 @@ def load(schema: Schema, source: str, url: str | None = None) -> pd.DataFrame:
         raise UserError(f"{source} is not there: put it there or change data.source in params.yaml") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{source} is not UTF-8 text ({error.reason} at byte {error.start})") from None
-    except (pd.errors.DatabaseError, SQLAlchemyError) as error:
+    except (pd.errors.DatabaseError, SQLAlchemyError, ImportError) as error:
         raise UserError(f"the database did not answer the query in data.source: {error}") from None
     except ValueError as error:
         raise UserError(f"{source} cannot be read as a table: {error}") from None
@@ -110,7 +110,8 @@ def data_hash(frame: pd.DataFrame) -> str:
 
 
 Folds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
-SPLITTERS = {"random": KFold, "stratified": StratifiedKFold, "group": GroupKFold}
+HOLD_OUT = {"stratified": splits.StratifiedShuffleSplit, "group": splits.GroupShuffleSplit}
+FOLDS = {"stratified": splits.StratifiedKFold, "group": splits.GroupKFold}
 
 
 class Rows(NamedTuple):
@@ -126,20 +127,18 @@ def split(schema: Schema, params: Split, frame: pd.DataFrame, seed: int) -> Rows
     how, size = params.how, len(frame)
     if how in ("time", "group") and getattr(schema, how) is None:
         raise UserError(f"params.yaml: split.how is {how}, but schema.yaml names no {how} column")
-    if how == "time":
-        order = np.argsort(frame[schema.time].to_numpy(), kind="stable")
-        train, test = np.split(order, [size - max(1, round(size * params.test))])
-        return Rows(train, test, list(TimeSeriesSplit(params.folds).split(train)))
-    target = frame[schema.target.name].to_numpy()
-    groups = frame[schema.group].to_numpy() if how == "group" else None
-
-    def parts(count: int, rows: NDArray[np.int64]) -> Folds:
-        splitter = SPLITTERS[how](count, shuffle=True, random_state=seed)
-        return list(splitter.split(rows, target[rows], None if groups is None else groups[rows]))
-
+    target, everything = frame[schema.target.name].to_numpy(), np.arange(size)
     try:
-        train, test = parts(max(2, round(1 / params.test)), np.arange(size))[0]
-        return Rows(train, test, parts(params.folds, train))
+        if how == "time":
+            order = np.argsort(frame[schema.time].to_numpy(), kind="stable")
+            train, test = np.split(order, [size - max(1, round(size * params.test))])
+            return Rows(train, test, list(splits.TimeSeriesSplit(params.folds).split(train)))
+        groups = frame[schema.group].to_numpy() if how == "group" else None
+        once = HOLD_OUT.get(how, splits.ShuffleSplit)(1, test_size=params.test, random_state=seed)
+        train, test = next(once.split(everything, target, groups))
+        folds = FOLDS.get(how, splits.KFold)(params.folds, shuffle=True, random_state=seed)
+        inside = None if groups is None else groups[train]
+        return Rows(train, test, list(folds.split(train, target[train], inside)))
     except ValueError as error:
         raise UserError(f"params.yaml: split.how {how} does not fit these {size} rows: {error}") from None
 

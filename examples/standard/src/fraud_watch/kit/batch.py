@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -35,9 +34,13 @@ def score_file(model: Model, version: str, source: Path, output: Path, tell: Tel
     for number, rows in enumerate(_chunks(source, chunk)):
         part = parts / f"{number:06d}.parquet"
         if not part.exists():
-            scored = rows.assign(**answers(model, rows, f"{source} after row {done}"), model_version=version)
+            told = answers(model, rows.to_pandas(ignore_metadata=True), f"{source} after row {done}")
+            told["model_version"] = [version] * len(rows)
+            # What came in goes out as it is; pandas would make floats of whole numbers with gaps.
+            scored = pa.table({**dict(zip(rows.column_names, rows.columns, strict=True)), **told})
+            scored = scored.replace_schema_metadata(rows.schema.metadata)
             draft = part.with_suffix(".draft")
-            pq.write_table(pa.Table.from_pandas(scored, preserve_index=False), draft)
+            pq.write_table(scored, draft)
             draft.replace(part)
         done += len(rows)
         tell(done)
@@ -46,7 +49,7 @@ def score_file(model: Model, version: str, source: Path, output: Path, tell: Tel
     return done
 
 
-def _chunks(source: Path, chunk: int) -> Iterator[pd.DataFrame]:
+def _chunks(source: Path, chunk: int) -> Iterator[pa.Table]:
     try:
         file = pq.ParquetFile(source)
     except pa.ArrowInvalid as error:
@@ -54,22 +57,21 @@ def _chunks(source: Path, chunk: int) -> Iterator[pd.DataFrame]:
     if not file.metadata.num_rows:
         raise UserError(f"{source} has no rows")
     for batch in file.iter_batches(chunk):
-        yield batch.to_pandas()
+        yield pa.Table.from_batches([batch])
 
 
 def _claim(parts: Path, work: dict[str, str]) -> None:
     """Keep finished chunks only if they belong to this very work."""
-    note = parts / "work.json"
-    if not note.exists() or json.loads(note.read_text(encoding="utf-8")) != work:
+    note, text = parts / "work.json", json.dumps(work)
+    if not note.exists() or note.read_text(encoding="utf-8") != text:
         shutil.rmtree(parts, ignore_errors=True)
         parts.mkdir(parents=True)
-        note.write_text(json.dumps(work), encoding="utf-8")
+        note.write_text(text, encoding="utf-8")
 
 
 def _join(parts: list[Path], output: Path) -> None:
     draft = output.with_name(f".{output.name}.draft")
-    schema = pa.unify_schemas([pq.read_schema(part) for part in parts], promote_options="permissive")
-    with pq.ParquetWriter(draft, schema) as writer:
+    with pq.ParquetWriter(draft, pq.read_schema(parts[0])) as writer:
         for part in parts:
-            writer.write_table(pq.read_table(part).cast(schema))
+            writer.write_table(pq.read_table(part))
     draft.replace(output)

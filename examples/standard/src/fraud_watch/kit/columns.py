@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Numbers = NDArray[np.float64]
 Columns = Mapping[str, NDArray[Any]]
@@ -14,14 +14,21 @@ Columns = Mapping[str, NDArray[Any]]
 text object (None). One row in serving, the whole table in training: the same functions see both."""
 
 
+def naive(moment: datetime) -> datetime:
+    """Dates are kept in UTC without a zone, as NumPy has none."""
+    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+
+
 def _moment(value: Any) -> datetime:
-    if not isinstance(value, str):
-        raise ValueError("Input should be a date or a time in ISO 8601, as text")
-    return datetime.fromisoformat(value)
+    try:
+        return naive(datetime.fromisoformat(value))
+    except (TypeError, OverflowError):
+        raise ValueError("Input should be a date or a time in ISO 8601, as text") from None
 
 
-Text = Annotated[str, Field(max_length=10_000)]
+Text = Annotated[str, Field(max_length=100_000)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
+Bound = float | Annotated[datetime, AfterValidator(naive)] | None
 KINDS = {"number": float, "integer": int, "boolean": bool, "text": Text, "datetime": Moment}
 """What a request carries for each type; for a category, one of those that the column lists."""
 
@@ -47,8 +54,8 @@ class Named(Part):
 
 class Column(Named):
     type: Literal["number", "integer", "boolean", "category", "text", "datetime"]
-    min: float | datetime | None = None
-    max: float | datetime | None = None
+    min: Bound = None
+    max: Bound = None
     categories: tuple[str, ...] = ()
     nullable: bool = False
     pii: bool = False
@@ -74,17 +81,16 @@ class Column(Named):
         """Python values as the array that features and models see."""
         if self.type in ("category", "text"):
             return np.array(values, dtype=object)
-        if self.type == "datetime":
-            return np.array([v and _naive(v) for v in values], dtype="datetime64[us]")
-        return np.array(values, dtype=np.float64)
+        return np.array(values, dtype="datetime64[us]" if self.type == "datetime" else np.float64)
 
     def field(self) -> Any:
         """The column as a field of the request model: type, range, enumeration, meaning, example."""
         kind = KINDS.get(self.type) or Literal[self.categories]
         about: dict[str, Any] = {"alias": self.name, "description": self.meaning or None}
         about["examples"] = [self.sample_value()]
-        if self.type in ("number", "integer"):
-            about |= {"ge": self.min, "le": self.max}
+        # Whole numbers are kept as float64, which holds these exactly.
+        least, most = (-(2**53), 2**53) if self.type == "integer" else (None, None)
+        about |= {"ge": least if self.min is None else self.min, "le": most if self.max is None else self.max}
         return (kind | None, Field(None, **about)) if self.nullable else (kind, Field(**about))
 
     def sample_value(self) -> Any:
@@ -140,11 +146,6 @@ def calendar(name: str, moments: NDArray[np.datetime64]) -> dict[str, Numbers]:
 def length(texts: NDArray[Any]) -> Numbers:
     """Characters in each text; a missing text has none."""
     return np.array([len(text or "") for text in texts], dtype=np.float64)
-
-
-def _naive(moment: datetime) -> datetime:
-    """Dates are kept in UTC without a zone, as NumPy has none."""
-    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def plain(kind: str, value: Any) -> Any:

@@ -53,6 +53,10 @@ class Exam:
     def score(self, rows: NDArray[np.bool_] | slice = EVERY) -> float:
         return learn.score(self.model.schema, self.truth[rows], self.raw[rows])
 
+    def ask(self, other: Model) -> Numbers:
+        """What another model says of the same rows."""
+        return other.raw(columns_of(other.schema, self.frame))
+
     def gain(self, rows: NDArray[np.bool_] | slice = EVERY) -> float:
         """How much better than the dummy the model scores."""
         return self.score(rows) - learn.score(self.model.schema, self.truth[rows], self.dummy[rows])
@@ -67,13 +71,11 @@ class Exam:
                     yield f"{name} = {value if isinstance(value, str) else bool(value)}", rows
 
 
-def judge(exam: Exam, champion: Model | None, gate: Gate) -> Checks:
-    """Every check, passed or not; the model may be promoted when all are."""
+def judge(exam: Exam, rivals: dict[str, float], gate: Gate) -> Checks:
+    """Every check, passed or not; the model may be promoted when all are. ``rivals`` are scores by name."""
     checks = [Check("gain over dummy", exam.gain(), gate.gain_over_dummy)]
-    if champion is not None:
-        raw = champion.raw(columns_of(champion.schema, exam.frame))
-        loss = learn.score(champion.schema, exam.truth, raw) - exam.score()
-        checks.append(Check("loss to champion", loss, gate.loss_to_champion, below=True))
+    for name, score in rivals.items():
+        checks.append(Check(f"loss to {name}", score - exam.score(), gate.loss_to_champion, below=True))
     for name, rows in exam.slices(gate.slice_rows):
         checks.append(Check(f"slice {name}, gain over dummy", exam.gain(rows), gate.slice_gain))
     for name, share in violations(exam.model, exam.frame).items():
@@ -81,14 +83,16 @@ def judge(exam: Exam, champion: Model | None, gate: Gate) -> Checks:
     return checks
 
 
-def comparable(champion: Model, schema: Schema) -> Model:
-    """The champion, if it can be asked about the rows of today's table."""
-    absent = {c.name for c in champion.schema.inputs} - {c.name for c in schema.columns}
-    if absent or champion.schema.target != schema.target:
-        what = f"needs {', '.join(sorted(absent))}" if absent else "predicts another target"
-        mend = "to replace it whatever its worth, move the store's champion.json away first"
-        raise UserError(f"the champion cannot be compared on today's table: it {what}; {mend}")
-    return champion
+def comparable(model: Model, schema: Schema, what: str) -> Model:
+    """The model, if it can be asked about the rows of today's table."""
+    there = {c.name: c.type for c in schema.columns}
+    absent = [c.name for c in model.schema.inputs if there.get(c.name) != c.type]
+    now, then = schema.target, model.schema.target
+    if absent or (now.name, now.classes, now.positive) != (then.name, then.classes, then.positive):
+        why = f"needs {', '.join(absent)} as it was" if absent else "predicts another target"
+        mend = "move the store's champion.json away to go on without a champion"
+        raise UserError(f"{what} cannot be compared on today's table: it {why}; {mend}")
+    return model
 
 
 def violations(model: Model, frame: pd.DataFrame) -> dict[str, float]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,33 +32,16 @@ class BrokenModelError(UserError):
     """The files of a model are not what was written, or do not compute here what they did in training."""
 
 
-class Predictor(Protocol):
-    """Features in, one row of figures per record out: probabilities by class, or a value."""
-
-    def predict(self, features: Columns) -> Numbers: ...
-
-
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class Manifest(Part):
-    format: int = 1
     run: str
     created: str = Field(default_factory=now)
     decision: dict[str, float]
     types: tuple[str, ...] = ()
     files: dict[str, str] = Field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class SklearnPredictor:
-    """Runs any scikit-learn estimator: the predictor that always works."""
-
-    estimator: Any
-
-    def predict(self, features: Columns) -> Numbers:
-        return figures(self.estimator, as_rows(features))
 
 
 def as_rows(features: Columns) -> pd.DataFrame:
@@ -75,11 +58,11 @@ def figures(estimator: Any, rows: pd.DataFrame) -> Numbers:
 
 @dataclass(frozen=True)
 class Model:
-    """An opened model: its schema, what it decided in training, and how to predict."""
+    """An opened model: its schema, what it decided in training, and what predicts."""
 
     schema: Schema
     manifest: Manifest
-    predictor: Predictor
+    estimator: Any
 
     @cached_property
     def record(self) -> TypeAdapter[Any]:
@@ -88,7 +71,7 @@ class Model:
 
     def raw(self, columns: Columns) -> Numbers:
         """From raw columns to the model's figures, by the same features as in training."""
-        return self.predictor.predict(features(columns))
+        return figures(self.estimator, as_rows(features(columns)))
 
     def answers(self, records: list[BaseModel], version: str) -> list[dict[str, Any]]:
         """What the API says about validated records."""
@@ -106,7 +89,7 @@ def write(folder: Path, schema_file: Path, estimator: Any, manifest: Manifest, s
     shutil.copyfile(schema_file, folder / "schema.yaml")
     skops.io.dump(estimator, folder / "model.skops")
     types = sorted(skops.io.get_untrusted_types(file=folder / "model.skops"))
-    model = Model(Schema.load(schema_file), manifest, SklearnPredictor(estimator))
+    model = Model(Schema.load(schema_file), manifest, estimator)
     records = model.schema.records(sample)
     parity = {"records": records, "outputs": model.raw(model.validated(records)).tolist()}
     (folder / "parity.json").write_text(json.dumps(parity), encoding="utf-8")
@@ -132,9 +115,9 @@ def open_model(folder: Path, expected: str | None = None) -> Model:
         raise BrokenModelError(f"{path} is no manifest: {error}") from None
     if foreign := [name for name in manifest.types if name.split(".")[0] not in TRUSTED]:
         raise BrokenModelError(f"the model holds types that are not trusted: {', '.join(foreign)}")
-    estimator = skops.io.load(folder / "model.skops", trusted=list(manifest.types))
-    model = Model(Schema.load(folder / "schema.yaml"), manifest, SklearnPredictor(estimator))
     try:
+        estimator = skops.io.load(folder / "model.skops", trusted=list(manifest.types))
+        model = Model(Schema.load(folder / "schema.yaml"), manifest, estimator)
         off = np.abs(model.raw(model.validated(parity["records"])) - np.array(parity["outputs"]))
     except Exception as error:  # features.py and model.py are the user's: anything may come out of them
         raise BrokenModelError(f"{folder} cannot predict here: {error!r}") from error

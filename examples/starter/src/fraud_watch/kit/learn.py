@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from sklearn import metrics as measures
 from sklearn.calibration import CalibratedClassifierCV, CalibrationDisplay
 from sklearn.impute import SimpleImputer
@@ -15,7 +14,7 @@ from . import UserError, task
 from .columns import Numbers
 from .predictor import Model
 from .schema import Schema
-from .task import Cost, Learning
+from .task import Learning
 
 SCORE = "average precision; with more than two classes, the mean chance given to the truth"
 
@@ -28,17 +27,22 @@ def score(schema: Schema, target: Numbers, raw: Numbers) -> float:
 
 
 def check(schema: Schema, learning: Learning, target: Numbers, where: str) -> None:
-    """Whether a classifier can learn from these rows at all."""
-    if missing := [str(label) for code, label in enumerate(schema.target.classes) if code not in target]:
-        mend = "more data, another split.how, fewer split.folds, or fewer target.classes"
-        raise UserError(f"no {where} is of class {', '.join(missing)}: {mend}")
+    """Whether a classifier can learn from these rows: calibration splits them, SMOTE looks for neighbours."""
+    fewest = (6 if learning.imbalance == "smote" else 2) * (1 if learning.calibration == "none" else 1.5)
+    counts = np.bincount(target.astype(int), minlength=len(schema.target.classes))
+    if few := [str(schema.target.classes[code]) for code in np.flatnonzero(counts < fewest)]:
+        mend = "more data, another split.how, fewer split.folds, or other params.yaml: learning"
+        raise UserError(f"{where} have fewer than {fewest:.0f} of class {', '.join(few)}: {mend}")
 
 
 def decision(schema: Schema, learning: Learning, truth: Numbers, raw: Numbers) -> dict[str, float]:
     """How to decide between two classes: the threshold at which mistakes on these rows cost least."""
     if raw.shape[1] != 2:
         return {}
-    return {"threshold": cheapest(truth == schema.positive, raw[:, schema.positive], learning.cost)}
+    positive, chance = truth == schema.positive, raw[:, schema.positive]
+    _, false_alarms, missed, _, thresholds = measures.confusion_matrix_at_thresholds(positive, chance)
+    sums = false_alarms * learning.cost.false_positive + missed * learning.cost.false_negative
+    return {"threshold": float(min(thresholds[np.argmin(sums)], 1.0))}
 
 
 def assemble(pipeline: Pipeline, learning: Learning, seed: int) -> Any:
@@ -66,13 +70,6 @@ def served(estimator: Any) -> Any:
         estimator.estimator = None
         return estimator
     return Pipeline([step for step in estimator.steps if step[0] != "sample"])
-
-
-def cheapest(truth: NDArray[np.bool_], chance: Numbers, cost: Cost) -> float:
-    """The threshold at which the mistakes on these rows cost least."""
-    _, false_alarms, missed, _, thresholds = measures.confusion_matrix_at_thresholds(truth, chance)
-    sums = false_alarms * cost.false_positive + missed * cost.false_negative
-    return float(min(thresholds[np.argmin(sums)], 1.0))
 
 
 FEWEST_PER_CLASS = 5

@@ -3,16 +3,17 @@
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 
 from . import UserError
-from .predictor import Model, open_model
+from .predictor import Model, open_model, sha256
 from .schema import Schema
 from .settings import PROJECT, Settings
 from .store import Store
@@ -45,14 +46,9 @@ def register(folder: Path, schema: Schema) -> str:
     with warnings.catch_warnings():
         # schema.yaml says what the model takes, so there is nothing to guess from an example.
         warnings.filterwarnings("ignore", "(?s).*input example was not provided")
-        logged = mlflow.pyfunc.log_model(
-            name="model",
-            loader_module=__name__,
-            data_path=str(folder),
-            signature=signature(schema),
-            registered_model_name=PROJECT,
-            pip_requirements=[PROJECT],
-        )
+        about: dict[str, Any] = {"registered_model_name": PROJECT, "pip_requirements": [PROJECT]}
+        about |= {"loader_module": __name__, "data_path": str(folder), "signature": signature(schema)}
+        logged = mlflow.pyfunc.log_model(name="model", **about)
     return str(logged.registered_model_version)
 
 
@@ -101,12 +97,18 @@ def find(client: mlflow.MlflowClient, version: str | None) -> ModelVersion:
 
 
 def note_gate(client: mlflow.MlflowClient, version: str, failures: list[str], against: str) -> None:
-    """Record the gate's verdict on a version; one that passed becomes the challenger."""
+    """Record the gate's verdict on a version; the newest that passed is the challenger."""
     client.set_model_version_tag(PROJECT, version, GATE, "failed" if failures else "passed")
     client.set_model_version_tag(PROJECT, version, REASONS, "; ".join(failures) or "none")
     client.set_model_version_tag(PROJECT, version, AGAINST, against)
-    if not failures:
-        client.set_registered_model_alias(PROJECT, CHALLENGER, version)
+    client.delete_registered_model_alias(PROJECT, CHALLENGER)
+    if passed := [v for v in versions(client) if v.tags.get(GATE) == "passed"]:
+        client.set_registered_model_alias(PROJECT, CHALLENGER, passed[0].version)
+
+
+def score(client: mlflow.MlflowClient, version: ModelVersion) -> float:
+    """What the version was worth in its own run."""
+    return float(client.get_run(str(version.run_id)).data.metrics.get("score", float("nan")))
 
 
 def promote(settings: Settings, version: str | None) -> str:
@@ -116,27 +118,29 @@ def promote(settings: Settings, version: str | None) -> str:
     on, and the same call again completes the work.
     """
     client, store = connect(settings), Store(settings.store)
-    chosen = find(client, version)
-    number, now = str(chosen.version), store.champion()
-    against = now.version if now else "none"
-    if number != against:
-        if chosen.tags.get(GATE) != "passed":
-            reasons = chosen.tags.get(REASONS, "it was not judged")
-            raise UserError(f"version {number} did not pass the gate: {reasons}")
-        if chosen.tags.get(AGAINST) != against:
-            remedy = f"run `{PROJECT} gate {number}` first"
-            raise UserError(f"version {number} was judged against another champion: {remedy}")
-        with files_of(number) as folder:
-            store.publish(number, folder)
+    chosen, last = find(client, version), store.champion()
+    number, against = str(chosen.version), last.version if last else "none"
+    with files_of(number) as folder:
+        serves = last is not None and last.manifest == sha256(folder / "manifest.json")
+        if not serves and chosen.tags.get(GATE) != "passed":
+            raise UserError(f"version {number} did not pass the gate: {chosen.tags.get(REASONS, 'unjudged')}")
+        if not serves and chosen.tags.get(AGAINST) != against:
+            raise UserError(f"version {number} was judged against another champion: gate it again")
+        # Also where it serves already: files that were damaged become whole.
+        store.publish(number, folder)
+    if store.champion() != last:
+        raise UserError(f"another version was promoted in the meantime: gate {number} again")
+    if not serves:
         store.promote(number)
     client.set_registered_model_alias(PROJECT, CHAMPION, number)
     return number
 
 
 def roll_back(settings: Settings) -> str:
-    """Let the champion before serve again; the store comes first here too."""
+    """Let the champion before serve again, whether or not the registry can be told."""
     champion = Store(settings.store).roll_back()
-    connect(settings).set_registered_model_alias(PROJECT, CHAMPION, champion.version)
+    with suppress(mlflow.MlflowException):
+        connect(settings).set_registered_model_alias(PROJECT, CHAMPION, champion.version)
     return champion.version
 
 
@@ -146,11 +150,11 @@ def listing(settings: Settings) -> list[tuple[str, str, str, str, str]]:
     aliases = client.get_registered_model(PROJECT).aliases if versions(client) else {}
     rows = []
     for entry in versions(client):
+        number, worth = str(entry.version), f"{score(client, entry):.4g}"
         made = datetime.fromtimestamp(entry.creation_timestamp / 1000).isoformat(" ", "minutes")
-        score = client.get_run(str(entry.run_id)).data.metrics.get("score", float("nan"))
-        roles = ["champion"] if champion and champion.version == str(entry.version) else []
+        roles = ["champion"] if champion and champion.version == number else []
         roles += ["challenger"] if aliases.get(CHALLENGER) == entry.version else []
         gate = entry.tags.get(GATE, "not judged")
         reasons = f": {entry.tags[REASONS]}" if gate == "failed" else ""
-        rows.append((str(entry.version), made, f"{score:.4g}", gate + reasons, ", ".join(roles)))
+        rows.append((number, made, worth, gate + reasons, ", ".join(roles)))
     return rows

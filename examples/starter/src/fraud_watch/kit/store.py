@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -38,17 +39,20 @@ class Store:
         except OSError as error:
             raise BrokenModelError(f"{self.pointer} cannot be read: {error.strerror}") from None
         except ValidationError:
-            raise BrokenModelError(f"{self.pointer} is damaged: promote a version again") from None
+            raise BrokenModelError(f"{self.pointer} is damaged: remove it, then gate and promote") from None
 
     def open(self, champion: Champion) -> Model:
         return open_model(self.folder(champion.version), champion.manifest)
 
     def publish(self, version: str, source: Path) -> None:
-        """Copy a model's files in. It appears under its name whole, or not at all."""
+        """Copy a model's files in, unless they are there whole; they appear at once, or not at all."""
         target = self.folder(version)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists() and sha256(target / "manifest.json") == sha256(source / "manifest.json"):
-            return
+        with suppress(BrokenModelError):
+            open_model(target)
+            if sha256(target / "manifest.json") == sha256(source / "manifest.json"):
+                return
+            raise UserError(f"the store holds another version {version}, from another registry than this one")
         draft = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=target.parent))
         try:
             shutil.copytree(source, draft, dirs_exist_ok=True)
@@ -67,7 +71,7 @@ class Store:
         """Make ``version`` the champion, in one step that cannot be seen half done."""
         manifest = sha256(self.folder(version) / "manifest.json")
         champion = Champion(version=version, manifest=manifest, since=now(), before=before)
-        draft = self.pointer.with_suffix(".draft")
+        draft = self.pointer.with_suffix(f".{os.getpid()}")
         draft.write_text(champion.model_dump_json(indent=2) + "\n", encoding="utf-8")
         _sync(draft)
         draft.replace(self.pointer)
@@ -75,8 +79,6 @@ class Store:
 
     def promote(self, version: str) -> Champion:
         last = self.champion()
-        if last and last.version == version:
-            return last
         return self.point(version, (*last.before, last.version) if last else ())
 
     def roll_back(self) -> Champion:

@@ -1,9 +1,10 @@
 """One training run: read, check, split, tune, learn, evaluate, register, judge."""
 
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from ..features import features
 from . import UserError, card, gate, learn, registry
 from .columns import Numbers
 from .gate import Checks, Exam
-from .predictor import Manifest, Model, as_rows, figures, open_model, sha256, write
+from .predictor import BrokenModelError, Manifest, Model, as_rows, figures, open_model, sha256, write
 from .schema import Schema
 from .settings import SCHEMA, Params, Settings
 from .store import Store
@@ -40,14 +41,6 @@ class Prepared:
     target: Numbers
     features: pd.DataFrame
 
-    @property
-    def numbers(self) -> list[str]:
-        return list(self.features.select_dtypes("number"))
-
-    @property
-    def categories(self) -> list[str]:
-        return list(self.features.select_dtypes(exclude="number"))
-
     def examine(self, model: Model) -> Exam:
         """The model on the rows held out."""
         frame = self.frame.iloc[self.rows.test]
@@ -57,7 +50,7 @@ class Prepared:
 
 
 class Rival(NamedTuple):
-    """Who serves now, for a new model to be compared with."""
+    """Who serves now, to be compared with; without a model where today's code cannot run it."""
 
     version: str
     model: Model | None
@@ -94,7 +87,10 @@ def prepare(params: Params, settings: Settings) -> Prepared:
 def champion(settings: Settings, schema: Schema) -> Rival:
     store = Store(settings.store)
     now = store.champion()
-    return Rival(now.version, gate.comparable(store.open(now), schema)) if now else Rival("none", None)
+    model = None
+    with suppress(BrokenModelError):
+        model = gate.comparable(store.open(now), schema, "the champion") if now else None
+    return Rival(now.version if now else "none", model)
 
 
 def train(params: Params, settings: Settings, step: Step) -> Result:
@@ -118,7 +114,7 @@ def train(params: Params, settings: Settings, step: Step) -> Result:
         with step("Registering, and judging at the gate"):
             version = registry.register(folder, data.schema)
             checks = judge(exam, params, rival, version, client)
-            page = card.write(exam, report, checks, params, data)
+            page = card.write(version, exam, report, checks, params, data)
             _record(params, options, data, report, page)
         return Result(version, run.info.run_id, report.metrics, checks, page)
 
@@ -130,12 +126,18 @@ def rejudge(params: Params, settings: Settings, version: str | None, step: Step)
         rival = champion(settings, data.schema)
     number = str(registry.find(client, version).version)
     with step(f"Judging version {number}"), registry.files_of(number) as folder:
-        return number, judge(data.examine(open_model(folder)), params, rival, number, client)
+        model = gate.comparable(open_model(folder), data.schema, f"version {number}")
+        return number, judge(data.examine(model), params, rival, number, client)
 
 
 def judge(exam: Exam, params: Params, rival: Rival, version: str, client: MlflowClient) -> Checks:
     """Hold the model against the gate and the champion, and record the verdict."""
-    checks = gate.judge(exam, rival.model if rival.version != version else None, params.gate)
+    rivals = {}
+    if rival.model and rival.version != version:
+        rivals["champion"] = learn.score(exam.model.schema, exam.truth, exam.ask(rival.model))
+    elif rival.version not in ("none", version):
+        rivals["champion's own score"] = registry.score(client, registry.find(client, rival.version))
+    checks = gate.judge(exam, rivals, params.gate)
     failures = [str(check) for check in checks if not check.passed]
     registry.note_gate(client, version, failures, rival.version)
     return checks
@@ -148,8 +150,9 @@ def fit(data: Prepared, params: Params, options: dict[str, Any]) -> Learned:
         return learn.assemble(build(data, params, options), params.learning, params.seed)
 
     inside = data.rows.train
-    learn.check(data.schema, params.learning, data.target[inside], "training row")
-    learn.check(data.schema, params.learning, data.target[data.rows.test], "test row")
+    learn.check(data.schema, params.learning, data.target[inside], "the training rows")
+    if not learn.judgeable(data.schema, data.target[data.rows.test], fewest=1):
+        raise UserError("the test rows lack a class, or are all the same: use more data or another split")
     said = list(left_out(data, params, whole))
     truth, raw = (np.concatenate(parts) for parts in zip(*said, strict=True))
     decision = learn.decision(data.schema, params.learning, truth, raw)
@@ -182,8 +185,10 @@ def tune(data: Prepared, params: Params, step: Step) -> dict[str, Any]:
 
 def build(data: Prepared, params: Params, options: dict[str, Any]) -> Any:
     """The pipeline of model.py, unfitted."""
+    numbers = list(data.features.select_dtypes("number"))
+    categories = list(data.features.select_dtypes(exclude="number"))
     try:
-        return yours.build(params.model.name, options, data.numbers, data.categories, params.seed)
+        return yours.build(params.model.name, options, numbers, categories, params.seed)
     except (KeyError, TypeError) as error:
         raise UserError(f"params.yaml: model: model.py cannot build it: {error}") from None
 
@@ -192,15 +197,18 @@ def left_out(data: Prepared, params: Params, make: Callable[[], Any]) -> Iterato
     """Truth and prediction for each fold's rows, by an estimator that has not seen them."""
     rows, target = data.features.iloc[data.rows.train], data.target[data.rows.train]
     for number, (inside, outside) in enumerate(data.rows.folds, 1):
-        learn.check(data.schema, params.learning, target[inside], f"row to learn from in fold {number}")
+        learn.check(data.schema, params.learning, target[inside], f"the rows to learn from in fold {number}")
         yield target[outside], figures(make().fit(rows.iloc[inside], target[inside]), rows.iloc[outside])
 
 
 def _parity_sample(data: Prepared, seed: int) -> dict[str, NDArray[Any]]:
-    """Hold-out rows, and made-up ones at the ends of the ranges and with values missing."""
-    held = columns_of(data.schema, data.frame.iloc[data.rows.test[:PARITY_ROWS]])
-    made = data.schema.sample(PARITY_ROWS, seed, missing=0.3)
-    return {name: np.concatenate([values, made[name]]) for name, values in held.items()}
+    """Hold-out rows from first to last, and made-up ones; of what is personal, nothing but made-up values."""
+    made = data.schema.sample(2 * PARITY_ROWS, seed, missing=0.3)
+    places = np.linspace(0, len(data.rows.test) - 1, PARITY_ROWS).astype(int)
+    held = data.frame.iloc[data.rows.test[places]]
+    for column in (column for column in data.schema.inputs if not column.pii):
+        made[column.name][:PARITY_ROWS] = held[column.name]
+    return made
 
 
 def _record(params: Params, options: dict[str, Any], data: Prepared, report: card.Report, page: Path) -> None:
@@ -217,6 +225,7 @@ def _record(params: Params, options: dict[str, Any], data: Prepared, report: car
 def provenance() -> dict[str, str]:
     """The commit and the locked dependencies this model came from."""
     git = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
-    lock = Path("uv.lock")
+    commit, lock = "", Path("uv.lock")
+    if shutil.which("git"):
+        commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     return {"git_commit": commit or "none", "lock_sha256": sha256(lock) if lock.exists() else "none"}

@@ -1,12 +1,11 @@
 """What the service shows of itself: Prometheus metrics and JSON log lines, neither with a caller's data."""
 
-import json
 import logging
 import time
-from datetime import UTC, datetime
 
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from pythonjsonlogger.json import JsonFormatter
 from starlette.middleware.base import RequestResponseEndpoint
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -40,19 +39,9 @@ def watch(app: FastAPI, metrics: Metrics) -> None:
             metrics.seconds.labels(route).observe(time.perf_counter() - began)
 
 
-class JsonLines(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        made = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        line = {"time": made, "level": record.levelname.lower(), "logger": record.name}
-        line["message"] = record.getMessage()
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
-
-
 def log_as_json(level: str) -> None:
+    """One JSON object a line."""
+    names = {"levelname": "level", "name": "logger", "timestamp": "time"}
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonFormatter([*names, "message"], rename_fields=names, timestamp=True))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tests.checks import dependencies, names, style, texts, types, words
+from tests.checks import dependencies, names, style, texts, typed, words
 from tests.checks.excuses import EXCUSES
 from tests.matrix.verdicts import Check, Failing
 
@@ -14,7 +14,7 @@ CHECKS: dict[str, Check] = {
         words.CHECKS,
         dependencies.CHECKS,
         style.CHECKS,
-        types.CHECKS,
+        typed.CHECKS,
     )
     for check in checks
 }

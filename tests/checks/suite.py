@@ -9,7 +9,7 @@ import json
 import subprocess
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -71,7 +71,8 @@ class Server:
     """A process that has the heavy libraries, and does one job after another."""
 
     def __init__(self, python: Path, declarations: Path) -> None:
-        self._command = [str(python), server.__file__, str(declarations)]
+        # Without the folder of the script, whose names are not its own.
+        self._command = [str(python), "-P", server.__file__, str(declarations)]
 
     @cached_property
     def _process(self) -> subprocess.Popen[str]:
@@ -147,7 +148,9 @@ def execute(
                 "it died:\n" + Path(job["output"]).read_text()[-1500:],
             )
         answer = json.loads(Path(job["answer"]).read_text())
-        problems = [text[-1500:] for text in answer["failed"]]
+        # The same problem is told in the same words wherever it happened.
+        failed = (text.replace(folder, "") for text in answer["failed"])
+        problems = [text[-1500:] for text in failed]
         if answer["status"] and not problems:
             problems = [Path(job["output"]).read_text()[-1500:]]
         looks: list[Look] = [("pyproject.toml", "pytest")]
@@ -168,25 +171,27 @@ def execute(
         return looks, tuple(problems)
 
 
-def decisions(template: Template, records: Path | None = RECORDS) -> list[Decision]:
-    """What each emitted test file says of every project."""
-    files = sorted(p for p in template.files if Path(p).match("tests/test_*.py"))
+def files(template: Template) -> list[str]:
+    """The test files that some project has."""
+    return sorted(p for p in template.files if Path(p).match("tests/test_*.py"))
+
+
+def decisions(
+    template: Template,
+    records: Path | None = RECORDS,
+    paths: Container[str] | None = None,
+) -> Iterator[Decision]:
+    """What each emitted test file says of every project; if some are named, what those say."""
+    named = [file for file in files(template) if paths is None or file in paths]
+    looks, salt = views(template), key(template)
     with servers(template) as free, ThreadPoolExecutor(WORKERS) as pool:
 
         def decide(file: str) -> Decision:
-            record = Record(
-                records and records / f"{Path(file).stem}.json", key(template)
-            )
-            return decide_by_runs(
-                template,
-                "passes",
-                file,
-                partial(execute, template, free, file),
-                record,
-                views(template),
-            )
+            record = Record(records and records / f"{Path(file).stem}.json", salt)
+            run = partial(execute, template, free, file)
+            return decide_by_runs(template, "passes", file, run, record, looks)
 
-        return list(pool.map(decide, files))
+        yield from pool.map(decide, named)
 
 
 def key(template: Template) -> str:

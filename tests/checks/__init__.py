@@ -5,7 +5,10 @@ from collections.abc import Iterable
 from tests.checks import dependencies, names, style, texts, typed, words
 from tests.checks.excuses import EXCUSES
 from tests.matrix.verdicts import Check, Failing
+from tests.rendering import ROOT
 
+RECORDS = ROOT / ".tools" / "verdicts"
+"""Where slow verdicts are kept between sessions."""
 CHECKS: dict[str, Check] = {
     check.name: check
     for checks in (

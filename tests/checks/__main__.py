@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tests.checks import CHECKS, NAMED, page, suite, unexcused
+from tests.checks import CHECKS, NAMED, RECORDS, page, suite, unexcused
 from tests.matrix.answers import Known
 from tests.matrix.faults import faults
 from tests.matrix.template import Template
@@ -132,16 +132,19 @@ def decided(
     names: list[str], option: str, cache: bool
 ) -> Iterator[tuple[Template, Decision]]:
     """The decisions of these checks, one after another."""
+    records = RECORDS if cache else None
     for name in names:
         with console.status(f"{name} …"):
             if name == SUITES:
                 paths = decided_by(template(), option)
-                records = suite.RECORDS if cache else None
+
                 for decision in suite.decisions(template(), records, paths):
                     yield template(), decision
                 continue
             for whole in (template(), renamed()) if name in NAMED else (template(),):
-                yield whole, decide(whole, CHECKS[name], decided_by(whole, option))
+                yield whole, decide(
+                    whole, CHECKS[name], decided_by(whole, option), records
+                )
 
 
 def evaluations(whole: Template) -> int:

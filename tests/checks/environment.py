@@ -45,11 +45,11 @@ def plain() -> dict[str, str]:
     return {**kept, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 
 
-def installed(template: Template, package: str) -> list[str]:
-    """The version of all that is in it, and of the interpreter."""
-    python = environment(template, package)
+@cache
+def installed(python: Path) -> tuple[str, ...]:
+    """The version of all that is in an environment, and of its interpreter."""
     listed = (python.parents[1] / "lib").glob("python*/site-packages/*.dist-info")
-    return sorted(f"{path.parts[-3]} {path.name}" for path in listed)
+    return tuple(sorted(f"{path.parts[-3]} {path.name}" for path in listed))
 
 
 def environment(template: Template, package: str) -> Path:

@@ -26,7 +26,6 @@ from tests.matrix.runs import Look, Record, decide_by_runs
 from tests.matrix.template import Template
 from tests.matrix.verdicts import Decision, Problems
 from tests.ownership import PACKAGE
-from tests.rendering import ROOT
 
 STARTS_PROCESSES = {"tests/test_dvc.py", "tests/test_life.py"}
 # They ask about the repository that the project is in, and read no file of it.
@@ -43,7 +42,6 @@ UNSEEN = (
 )
 # Shown to people. The build copies them, and no code looks at what they say.
 SHOWN = ("LICENSE", "README.md", "docs/")
-RECORDS = ROOT / ".tools" / "verdicts"
 WORKERS = 2
 
 
@@ -178,7 +176,7 @@ def files(template: Template) -> list[str]:
 
 def decisions(
     template: Template,
-    records: Path | None = RECORDS,
+    records: Path | None,
     paths: Container[str] | None = None,
 ) -> Iterator[Decision]:
     """What each emitted test file says of every project; if some are named, what those say."""
@@ -197,5 +195,7 @@ def decisions(
 def key(template: Template) -> str:
     """What the verdicts depend on beside the projects' files."""
     code = b"".join(Path(f).read_bytes() for f in (__file__, server.__file__))
-    lines = json.dumps(environment.installed(template, PACKAGE))
+    lines = json.dumps(
+        environment.installed(environment.environment(template, PACKAGE))
+    )
     return hashlib.sha256(code + lines.encode()).hexdigest()

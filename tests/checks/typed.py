@@ -26,6 +26,7 @@ class Sources:
     files: tuple[tuple[str, bytes], ...]
     settings: str
     python: Path
+    installed: tuple[str, ...]
 
 
 def mypy_settings(pyproject: bytes) -> str:
@@ -37,7 +38,8 @@ def typed(project: Project, _: str) -> Sources:
     """What mypy reads."""
     files = tuple((p, project.content(p) or b"") for p in project.files("*.py"))
     settings = project.view("pyproject.toml", mypy_settings) or ""
-    return Sources(files, settings, environment.environment(project.template, PACKAGE))
+    python = environment.environment(project.template, PACKAGE)
+    return Sources(files, settings, python, environment.installed(python))
 
 
 def mypy(plans: Sequence[Sources]) -> dict[Sources, Problems]:
@@ -71,4 +73,4 @@ def mypy(plans: Sequence[Sources]) -> dict[Sources, Problems]:
     return found
 
 
-CHECKS = (Check("mypy", typed, settle=mypy),)
+CHECKS = (Check("mypy", typed, settle=mypy, slow=True),)

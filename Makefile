@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help new test matrix lint format examples lock
+.PHONY: help new test matrix bench lint format examples lock
 
 PYTHON ?= python3
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
@@ -24,6 +24,9 @@ test: .venv/developer  ## run every test; REQUIRE_ALL=1 makes a skip a failure
 
 matrix: .venv/developer  ## decide every combination of answers; ARGS="count" and others say more
 	@$(RUN) -m tests.checks $(or $(ARGS),run)
+
+bench: .venv/developer  ## measure the matrix beside others
+	@PATH="$$PATH:.tools/bin" $(RUN) -m bench.matrix
 
 lint: .venv/developer  ## check format, lint and types
 	$(RUN) -m black --check .

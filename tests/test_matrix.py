@@ -1,21 +1,18 @@
 """Every combination of answers, decided: it renders, it is what Copier makes, and it passes each check."""
 
-import random
 import re
 
 import pytest
 
-from tests.checks import CHECKS, NAMED, unexcused
+from tests.checks import CHECKS, NAMED, RECORDS, suite, unexcused
 from tests.checks.excuses import EXCUSES
 from tests.matrix.dead import alike, untaken
 from tests.matrix.faults import faults
 from tests.matrix.template import Template
-from tests.matrix.verdicts import report, shown
+from tests.matrix.verdicts import Decision, report
 from tests.rendering import ANSWERS_FILE, render_tree
 from tests.trees import decision, renamed, template, values
 
-SEED = 20_261
-SAMPLES = 30
 # A preset suggests answers, and the other questions record them.
 SUGGESTS = {"preset"}
 # What no first copy takes, and the tests of updates do.
@@ -97,10 +94,17 @@ def test_what_is_refused_is_refused_by_copier_for_the_same_reason() -> None:
             render_tree({**answers, refusal.question: refusal.value})
 
 
-def test_copier_makes_the_same_projects() -> None:
-    """The oracle: projects at random, by Copier itself, byte for byte."""
-    drawn = random.Random(SEED)
-    for _ in range(SAMPLES):
-        known = template().questions.sample(drawn)
-        real = render_tree(values(known))
-        assert real == template().tree(known), f"seed {SEED}: {shown(known)}"
+@pytest.fixture(scope="module")
+def emitted() -> dict[str, Decision]:
+    return {
+        decision.check: decision for decision in suite.decisions(template(), RECORDS)
+    }
+
+
+@pytest.mark.parametrize("file", suite.files(template()))
+def test_each_emitted_test_file_passes_wherever_it_is(
+    emitted: dict[str, Decision], file: str
+) -> None:
+    failing = emitted[f"passes {file}"].failing
+    told = [report(failure, template().questions) for failure in failing]
+    assert not told, "\n\n".join(told)

@@ -1,4 +1,4 @@
-"""The matrix finds what is broken: twelve bugs of different kinds, seeded one at a time, each under exactly the answers that have it."""
+"""The matrix finds what is broken: bugs of different kinds, seeded one at a time, each under exactly the answers that have it."""
 
 import shutil
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.checks import CHECKS
+from tests.checks import CHECKS, suite
 from tests.checks.excuses import EXCUSES
 from tests.matrix.dead import alike, untaken
 from tests.matrix.faults import faults
@@ -125,6 +125,24 @@ BUGS = (
         "data_versioning=none",
     ),
     Bug(
+        "a far file that a test reads",
+        "template/tests/test_schema.py.jinja",
+        "\nfrom {{ package_name }}.kit",
+        "\ndef test_far() -> None:\n    from pathlib import Path\n\n"
+        '    assert (Path(__file__).parents[1] / "Dockerfile").exists()\n\n\n'
+        "from {{ package_name }}.kit",
+        "passes tests/test_schema.py",
+        "container=none",
+    ),
+    Bug(
+        "a type that is wrong in one problem",
+        "template/{{ '.' if problem == 'regression' }}/src/{{ package_name }}/model.py",
+        "\ndef ",
+        '\nNUMBER: int = "text"\n\n\ndef ',
+        "mypy",
+        "problem=regression",
+    ),
+    Bug(
         "a branch that is never taken",
         "template/README.md.jinja",
         '{% if ci == "github" %}\n| `.github',
@@ -166,7 +184,12 @@ def found(template: Template, bug: Bug) -> set[str]:
             if list(alike(template, bug.under, frozenset({".copier-answers.yml"})))
             else set()
         )
-    failing = decide(template, CHECKS[bug.found_by]).failing
+    name, _, file = bug.found_by.partition(" tests/")
+    if name == "passes":
+        (decision,) = suite.decisions(template, None, {f"tests/{file}"})
+    else:
+        decision = decide(template, CHECKS[name])
+    failing = decision.failing
     left = [f for f in failing if not any(excuse.covers(f) for excuse in EXCUSES)]
     return {shown(answers) for failed in left for answers in failed.answers}
 

@@ -1,9 +1,7 @@
-"""The emitted commands, run where nothing of the template is near.
+"""The demo of an emitted project, run where nothing of the template is near.
 
-A command sees only what it reads. Every combination of answers is therefore one of a few
-as far as the commands of a project can tell, and those few are run. `seen` says which
-files those are, and the files it leaves out are taken away before the tests run, so that
-a test which comes to read one fails here.
+A command sees only what it reads. Every combination of answers is therefore one of a few as far as the demo can tell, and
+those few are run. `seen` says which files those are.
 """
 
 import hashlib
@@ -17,22 +15,12 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import bare_environment
+from tests.checks.suite import SHOWN, UNSEEN
 from tests.matrix.answers import Answer
 from tests.matrix.project import Project, looking
 from tests.rendering import CHOICES, ROOT, render
 from tests.trees import NAMES, template
 
-# Read by GitHub, by an image's build, by editors and by people: no test opens them.
-UNSEEN = (
-    ".copier-answers.yml",
-    ".dockerignore",
-    ".editorconfig",
-    ".github/",
-    ".pre-commit-config.yaml",
-    "Dockerfile",
-)
-# Shown to people. The build copies them, and no code looks at what they say.
-SHOWN = ("LICENSE", "README.md", "docs/")
 METADATA = {"authors", "description", "license", "license-files", "urls"}
 FORMATTERS = ("black", "ruff")
 # The answers that make a difference to a run.
@@ -40,9 +28,10 @@ KINDS = list(itertools.product(CHOICES["problem"], CHOICES["data_versioning"]))
 
 
 def seen(project: Project) -> Hashable:
-    """All that a run of the tests, of the linter or of the demo can depend on."""
+    """All that a run of the demo can depend on."""
     paths = project.files("*")
-    kept = [path for path in paths if not path.startswith((*UNSEEN, *SHOWN))]
+    left_out = {*UNSEEN, *SHOWN} - {"Makefile"}
+    kept = [path for path in paths if not path.startswith(tuple(left_out))]
     views = {"pyproject.toml": settings_seen, "Makefile": commands_seen}
     return tuple((p, project.view(p, views.get(p, digest))) for p in kept)
 
@@ -106,35 +95,6 @@ def run(folder: Path, *command: str, bare: bool = False) -> str:
     )
     assert done.returncode == 0, f"{' '.join(command)} failed:\n{done.stdout}"
     return done.stdout
-
-
-def hide(folder: Path) -> None:
-    """Take away what `seen` leaves out."""
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and name.startswith(SHOWN):
-            path.write_text("Hidden.\n")
-        elif path.is_file() and name.startswith(UNSEEN):
-            path.unlink()
-
-
-@pytest.mark.parametrize(("problem", "data_versioning"), KINDS)
-def test_its_tests_pass_without_what_they_cannot_see(
-    problem: str, data_versioning: str, tmp_path: Path
-) -> None:
-    folder = render(
-        tmp_path / "project",
-        {
-            "preset": "custom",
-            "problem": problem,
-            "data_versioning": data_versioning,
-            "formatter": "ruff",
-            "package_name": NAMES[1],
-        },
-    )
-    run(folder, "make", "lint")
-    hide(folder)
-    assert " passed" in run(folder, "make", "test")
 
 
 @pytest.mark.parametrize(("problem", "data_versioning"), KINDS)

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 
-from tests.checks import dependencies, names, style, texts, words
+from tests.checks import dependencies, names, style, texts, typed, words
 from tests.checks.excuses import EXCUSES
 from tests.matrix.verdicts import Check, Failing
+from tests.rendering import ROOT
 
+RECORDS = ROOT / ".tools" / "verdicts"
+"""Where slow verdicts are kept between sessions."""
 CHECKS: dict[str, Check] = {
     check.name: check
     for checks in (
@@ -14,6 +17,7 @@ CHECKS: dict[str, Check] = {
         words.CHECKS,
         dependencies.CHECKS,
         style.CHECKS,
+        typed.CHECKS,
     )
     for check in checks
 }

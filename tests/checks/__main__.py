@@ -1,13 +1,14 @@
 """The matrix on the command line: `make matrix ARGS=...`."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from tests.checks import CHECKS, NAMED, page, unexcused
+from tests.checks import CHECKS, NAMED, RECORDS, page, suite, unexcused
 from tests.matrix.answers import Known
 from tests.matrix.faults import faults
 from tests.matrix.template import Template
@@ -19,6 +20,8 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
 )
+SUITES = "passes"
+"""The name of what emitted tests say."""
 console = Console(highlight=False, soft_wrap=True)
 
 ANSWERS = typer.Argument(help="NAME=VALUE; what is left out takes its first value.")
@@ -26,6 +29,7 @@ ONLY = typer.Option(
     help="A check, of those that --help of no check lists; all if left out."
 )
 OPTION = typer.Option(help="Only what this question decides about.")
+CACHE = typer.Option(help="Take what earlier runs of emitted tests found.")
 PAGE = typer.Option("--report", help="Write a page about it, to look at offline.")
 LIMIT = typer.Option(help="How many to list.")
 
@@ -91,37 +95,56 @@ def given(answers: list[str]) -> Known:
 def run(
     only: Annotated[str, ONLY] = "",
     option: Annotated[str, OPTION] = "",
+    cache: Annotated[bool, CACHE] = True,
     report_to: Annotated[Path | None, PAGE] = None,
 ) -> None:
     """Decide all checks; exit with 0 only if every project passes."""
-    if only and only not in CHECKS:
-        raise typer.BadParameter(f"{only} is no check: {', '.join(CHECKS)}")
+    names = [*CHECKS, SUITES]
+    if only and only not in names:
+        raise typer.BadParameter(f"{only} is no check: {', '.join(names)}")
     began = time.perf_counter()
-    decisions: list[Decision] = []
     told = [report(fault, template().questions) for fault in faults(template())]
     console.print(
-        f"{template().questions.count()} combinations in {evaluations(template())} evaluations, {time.perf_counter() - began:.1f} s"
+        f"{template().questions.count()} combinations from {evaluations(template())} evaluations,"
+        f" {time.perf_counter() - began:.1f} s"
     )
-    for name in [only] if only else CHECKS:
-        for whole in (template(), renamed()) if name in NAMED else (template(),):
-            with console.status(f"{name} …"):
-                decision = decide(whole, CHECKS[name], decided_by(whole, option))
-            left = unexcused(decision.failing)
-            told += [report(failure, whole.questions) for failure in left]
-            decisions.append(decision)
-            mark = "[red]✗[/]" if left else "[green]✓[/]"
-            console.print(
-                f"{mark} {name}: {decision.subjects} files, {decision.ways} ways, {decision.plans} settled, {decision.seconds:.1f} s"
-            )
+    decisions: list[Decision] = []
+    for whole, decision in decided([only] if only else names, option, cache):
+        left = unexcused(decision.failing)
+        told += [report(failure, whole.questions) for failure in left]
+        decisions.append(decision)
+        console.print(
+            f"{'[red]✗[/]' if left else '[green]✓[/]'} {decision.check}: {decision.subjects} files,"
+            f" {decision.ways} ways, {decision.plans} settled, {decision.seconds:.1f} s"
+        )
     for failure in told:
         console.print(f"\n{failure}", markup=False)
+    seconds = time.perf_counter() - began
     if report_to is not None:
-        report_to.write_text(
-            page.page(template(), decisions, told, time.perf_counter() - began), "utf-8"
-        )
+        told_page = page.page(template(), decisions, told, seconds)
+        report_to.write_text(told_page, "utf-8")
         console.print(f"{report_to} tells more")
-    console.print(f"{time.perf_counter() - began:.1f} s, {len(told)} problems")
+    console.print(f"{seconds:.1f} s, {len(told)} problems")
     raise typer.Exit(1 if told else 0)
+
+
+def decided(
+    names: list[str], option: str, cache: bool
+) -> Iterator[tuple[Template, Decision]]:
+    """The decisions of these checks, one after another."""
+    records = RECORDS if cache else None
+    for name in names:
+        with console.status(f"{name} …"):
+            if name == SUITES:
+                paths = decided_by(template(), option)
+
+                for decision in suite.decisions(template(), records, paths):
+                    yield template(), decision
+                continue
+            for whole in (template(), renamed()) if name in NAMED else (template(),):
+                yield whole, decide(
+                    whole, CHECKS[name], decided_by(whole, option), records
+                )
 
 
 def evaluations(whole: Template) -> int:

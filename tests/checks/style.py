@@ -104,13 +104,20 @@ def laid_out(files: Sequence[File]) -> Iterator[dict[Path, File]]:
 def toml(name: str, table: Mapping[str, Any]) -> list[str]:
     """A table of settings, as pyproject.toml holds it."""
     tables = {key: value for key, value in table.items() if isinstance(value, dict)}
-    plain = {key: value for key, value in table.items() if key not in tables}
+    lists = {
+        k: v for k, v in table.items() if isinstance(v, list) and isinstance(v[0], dict)
+    }
+    plain = {k: v for k, v in table.items() if k not in tables and k not in lists}
     lines = [
         f"[{name}]",
         *(f"{key} = {json.dumps(value)}" for key, value in plain.items()),
     ]
     for key, value in tables.items():
         lines += toml(f"{name}.{json.dumps(key)}", value)
+    for key, entries in lists.items():
+        for entry in entries:
+            header, *rest = toml(f"{name}.{json.dumps(key)}", entry)
+            lines += [f"[{header}]", *rest]
     return lines
 
 

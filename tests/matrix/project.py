@@ -20,13 +20,13 @@ class Project:
     """The files of one combination."""
 
     def __init__(self, template: Template, read: Reader) -> None:
-        self._template = template
+        self.template = template
         self._read = read
 
     def content(self, path: str) -> bytes | None:
         """What a file holds; nothing where there is none."""
         digest: Any = self._read((path, "content"))
-        return self._template.text(digest) if digest else None
+        return self.template.text(digest) if digest else None
 
     def view(self, path: str, of: Callable[[bytes], V]) -> V | None:
         """What a function of no more than its content says of a file; nothing where there is none.
@@ -52,13 +52,13 @@ class Project:
     @property
     def optional(self) -> frozenset[str]:
         """The files that some combinations have and some have not. To ask for them is no look at this project."""
-        return self._template.optional
+        return self.template.optional
 
     def files(self, *patterns: str) -> list[str]:
         """The files whose paths fit one of the patterns, as a shell reads them; `*` covers folders too."""
         fitting = (
             path
-            for path in sorted(self._template.files)
+            for path in sorted(self.template.files)
             if any(fnmatchcase(path, pattern) for pattern in patterns)
         )
         return [path for path in fitting if self.has(path)]
@@ -81,6 +81,10 @@ def reader(template: Template, way: Way) -> Reader:
             return way(subject)
         if what == "present":
             return template.present(subject, way)
+        if what == "kind":
+            return template.kind(subject, way)
+        if what == "listing":
+            return template.listing(subject, way)
         digest = template.digest(subject, way)
         return digest if what == "content" else template.view(digest, what)
 

@@ -65,6 +65,24 @@ class Template:
         """Whether there is such a file."""
         return any(not source.folder for source, _ in self.at(path, way))
 
+    def kind(self, path: str, way: Way) -> str:
+        """Whether a path is a file, a folder, or nothing."""
+        if self.present(path, way):
+            return "file"
+        inside = f"{path}/" if path else ""
+        below = (p for p in sorted(self.files) if p.startswith(inside))
+        return "folder" if any(self.present(p, way) for p in below) else ""
+
+    def listing(self, path: str, way: Way) -> str:
+        """The names in a folder, one on each line."""
+        inside = f"{path}/" if path else ""
+        names = {
+            p.removeprefix(inside).split("/")[0]
+            for p in self.files
+            if p.startswith(inside)
+        }
+        return "\n".join(n for n in sorted(names) if self.kind(inside + n, way))
+
     def digest(self, path: str, way: Way) -> str:
         """What a file holds, in short; nothing where there is none."""
         content = self.content(path, way)

@@ -1,8 +1,11 @@
 """Checks of every project, and the answers under which one fails."""
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tests.matrix.answers import Known
@@ -28,6 +31,8 @@ class Check:
     """And of those that it is not about after all."""
     settle: Settle = field(default=lambda plans: {plan: tuple(plan) for plan in plans})
     """Find the problems of all plans at once. By default a plan is the problems themselves."""
+    slow: bool = False
+    """Whether verdicts are worth keeping between sessions. A plan then says all by its `repr`, the tool's version too."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,10 @@ class Decision:
 
 
 def decide(
-    template: Template, check: Check, paths: Container[str] | None = None
+    template: Template,
+    check: Check,
+    paths: Container[str] | None = None,
+    records: Path | None = None,
 ) -> Decision:
     """Decide a check for every combination; of files, if some are named, for those alone."""
     began = time.perf_counter()
@@ -83,7 +91,8 @@ def decide(
     problems: dict[Plan, Problems] = {None: ()}
     plans = list(dict.fromkeys(plan for _, _, plan in ways if plan is not None))
     problems |= {plan: (plan.reason,) for plan in plans if isinstance(plan, Crash)}
-    problems |= check.settle([plan for plan in plans if plan not in problems])
+    settle = kept(check, records) if check.slow and records else check.settle
+    problems |= settle([plan for plan in plans if plan not in problems])
     found: list[Failing] = []
     for subject in about_:
         of = [(known, problems[plan]) for s, known, plan in ways if s == subject]
@@ -92,6 +101,25 @@ def decide(
     return Decision(
         check.name, tuple(found), len(about_), len(ways), len(plans), seconds
     )
+
+
+def kept(check: Check, records: Path) -> Settle:
+    """Settle only what no earlier session has settled."""
+
+    def file(plan: Plan) -> Path:
+        digest = hashlib.sha256(repr(plan).encode()).hexdigest()
+        return records / f"{check.name} {digest}.json"
+
+    def settle(plans: Sequence[Plan]) -> dict[Plan, Problems]:
+        found = check.settle([plan for plan in plans if not file(plan).exists()])
+        records.mkdir(parents=True, exist_ok=True)
+        for plan, problems in found.items():
+            file(plan).write_text(json.dumps(problems), "utf-8")
+        return {
+            plan: tuple(json.loads(file(plan).read_text("utf-8"))) for plan in plans
+        }
+
+    return settle
 
 
 def failing(

@@ -1,0 +1,201 @@
+"""Every emitted test file passes in every project that has it, run once for what it looks at.
+
+What a process looks at that a test starts is not traced. The files that start one are named here; they count as looking at
+all that any process of a project can look at, and everything else is taken away before they run.
+"""
+
+import hashlib
+import json
+import subprocess
+import tempfile
+import tomllib
+from collections.abc import Callable, Container, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property, partial
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+from packaging.requirements import Requirement
+
+from tests.checks import environment, server
+from tests.checks.style import toml
+from tests.matrix.answers import Known
+from tests.matrix.runs import Look, Record, decide_by_runs
+from tests.matrix.template import Template
+from tests.matrix.verdicts import Decision, Problems
+from tests.ownership import PACKAGE
+
+STARTS_PROCESSES = {"tests/test_dvc.py", "tests/test_life.py"}
+# They ask about the repository that the project is in, and read no file of it.
+HARMLESS = {"git"}
+# Read by GitHub, by an image's build, by editors and by people: no process of a test opens them.
+UNSEEN = (
+    ".copier-answers.yml",
+    ".dockerignore",
+    ".editorconfig",
+    ".github/",
+    ".pre-commit-config.yaml",
+    "Dockerfile",
+    "Makefile",
+)
+# Shown to people. The build copies them, and no code looks at what they say.
+SHOWN = ("LICENSE", "README.md", "docs/")
+WORKERS = 2
+
+
+def pytest_settings(pyproject: bytes) -> str:
+    """What pytest is told."""
+    settings = tomllib.loads(pyproject.decode())
+    return json.dumps(settings["tool"]["pytest"]["ini_options"], sort_keys=True)
+
+
+def declares(name: str, pyproject: bytes) -> bool:
+    """Whether a distribution is declared."""
+    lines = environment.declared(pyproject)
+    return name in {server.normal(Requirement(line).name) for line in lines}
+
+
+def views(template: Template) -> dict[str, Callable[[bytes], object]]:
+    """Looks at no more than a part of a file."""
+    lines = {line for lines in environment.declarations(template) for line in lines}
+    names = {server.normal(Requirement(line).name) for line in lines}
+    found: dict[str, Callable[[bytes], object]] = {"pytest": pytest_settings}
+    return found | {f"declares {name}": partial(declares, name) for name in names}
+
+
+class Server:
+    """A process that has the heavy libraries, and does one job after another."""
+
+    def __init__(self, python: Path, declarations: Path) -> None:
+        # Without the folder of the script, whose names are not its own.
+        self._command = [str(python), "-P", server.__file__, str(declarations)]
+
+    @cached_property
+    def _process(self) -> subprocess.Popen[str]:
+        """Started when there is something to do."""
+        pipe, variables = subprocess.PIPE, environment.plain()
+        return subprocess.Popen(
+            self._command, stdin=pipe, stdout=pipe, text=True, env=variables
+        )
+
+    def __call__(self, job: dict[str, Any]) -> None:
+        """Do a job; its answer is in the file that it names."""
+        assert self._process.stdin and self._process.stdout
+        print(json.dumps(job), file=self._process.stdin, flush=True)
+        assert self._process.stdout.readline() == "done\n"
+
+    def close(self) -> None:
+        """End it."""
+        if "_process" in vars(self):
+            self._process.communicate()
+
+
+@contextmanager
+def servers(template: Template) -> Iterator[Queue[Server]]:
+    """As many as there are workers."""
+    python = environment.environment(template, PACKAGE)
+    free: Queue[Server] = Queue()
+    with tempfile.TemporaryDirectory(prefix="slipway-servers-") as folder:
+        declarations = Path(folder, "declarations.json")
+        declarations.write_text(json.dumps(environment.declarations(template)))
+        started = [Server(python, declarations) for _ in range(WORKERS)]
+        try:
+            for one in started:
+                free.put(one)
+            yield free
+        finally:
+            for one in started:
+                one.close()
+
+
+def execute(
+    template: Template, free: Queue[Server], file: str, known: Known
+) -> tuple[Sequence[Look], Problems]:
+    """Run a test file in the project of some answers."""
+    tree = template.tree(known)
+    starts = file in STARTS_PROCESSES
+    with tempfile.TemporaryDirectory(prefix="slipway-suite-") as folder:
+        root = Path(folder, "project")
+        for path, content in tree.items():
+            if starts and path != file and path.startswith((*UNSEEN, "tests/test_")):
+                continue
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            hidden = starts and path.startswith(SHOWN)
+            (root / path).write_bytes(b"Hidden.\n" if hidden else content)
+        settings = Path(folder, "pyproject.toml")
+        table = {"ini_options": json.loads(pytest_settings(tree["pyproject.toml"]))}
+        settings.write_text("\n".join(toml("tool.pytest", table)), "utf-8")
+        job: dict[str, Any] = {
+            "root": str(root),
+            "file": file,
+            "declared": environment.declared(tree["pyproject.toml"]),
+            "settings": str(settings),
+            "temporary": str(Path(folder, "temporary")),
+            "output": str(Path(folder, "output")),
+            "answer": str(Path(folder, "answer")),
+        }
+        one = free.get()
+        try:
+            one(job)
+        finally:
+            free.put(one)
+        if not Path(job["answer"]).exists():
+            return [(path, "content") for path in sorted(template.files)], (
+                "it died:\n" + Path(job["output"]).read_text()[-1500:],
+            )
+        answer = json.loads(Path(job["answer"]).read_text())
+        # The same problem is told in the same words wherever it happened.
+        failed = (text.replace(folder, "") for text in answer["failed"])
+        problems = [text[-1500:] for text in failed]
+        if answer["status"] and not problems:
+            problems = [Path(job["output"]).read_text()[-1500:]]
+        looks: list[Look] = [("pyproject.toml", "pytest")]
+        looks += [(path, what) for path, what in answer["looks"]]
+        called = {Path(name).name for name in answer["processes"]} - HARMLESS
+        if called and not starts:
+            problems += [
+                f"it starts {name}: name it in STARTS_PROCESSES"
+                for name in sorted(called)
+            ]
+        if starts:
+            left_out = (*UNSEEN, *SHOWN, "pyproject.toml", "tests/test_")
+            looks += [
+                (p, "content")
+                for p in sorted(template.files)
+                if not p.startswith(left_out)
+            ]
+        return looks, tuple(problems)
+
+
+def files(template: Template) -> list[str]:
+    """The test files that some project has."""
+    return sorted(p for p in template.files if Path(p).match("tests/test_*.py"))
+
+
+def decisions(
+    template: Template,
+    records: Path | None,
+    paths: Container[str] | None = None,
+) -> Iterator[Decision]:
+    """What each emitted test file says of every project; if some are named, what those say."""
+    named = [file for file in files(template) if paths is None or file in paths]
+    looks, salt = views(template), key(template)
+    with servers(template) as free, ThreadPoolExecutor(WORKERS) as pool:
+
+        def decide(file: str) -> Decision:
+            record = Record(records and records / f"{Path(file).stem}.json", salt)
+            run = partial(execute, template, free, file)
+            return decide_by_runs(template, "passes", file, run, record, looks)
+
+        yield from pool.map(decide, named)
+
+
+def key(template: Template) -> str:
+    """What the verdicts depend on beside the projects' files."""
+    code = b"".join(Path(f).read_bytes() for f in (__file__, server.__file__))
+    lines = json.dumps(
+        environment.installed(environment.environment(template, PACKAGE))
+    )
+    return hashlib.sha256(code + lines.encode()).hexdigest()

@@ -19,6 +19,7 @@ TABLE = """
 .dockerignore                    slipway  tests/system/test_image.py
 .dvc/.gitignore                  slipway  tests/test_dvc.py
 .dvc/config                      slipway  tests/test_dvc.py
+.dvcignore                       slipway  tests/test_dvc.py
 .editorconfig                    shared   tests/test_files.py
 .env.example                     shared   tests/test_files.py
 .github/workflows/*.yml          slipway  tests/test_workflows.py

@@ -19,6 +19,7 @@ from tests.matrix.verdicts import Check
 MODULES = {
     "IPython": "ipython",
     "imblearn": "imbalanced-learn",
+    "pythonjsonlogger": "python-json-logger",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
 }

@@ -16,7 +16,7 @@ import re
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -170,6 +170,20 @@ class Undeclared:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
+def probing(find: Callable[..., Any]) -> Callable[..., Any]:
+    """`importlib.util.find_spec` for those who only ask: what is refused is not there."""
+
+    def find_spec(name: str, package: str | None = None) -> Any:
+        try:
+            return find(name, package)
+        except ModuleNotFoundError as refused:
+            if refused.name == name:
+                return None
+            raise
+
+    return find_spec
+
+
 def normal(name: str) -> str:
     """A distribution's name as all indexes compare it."""
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -275,6 +289,7 @@ def serve(declarations: list[list[str]]) -> None:
     provided = importlib.metadata.packages_distributions()
     # While they are imported, they find nothing that only some projects declare.
     bare = Undeclared(Looks(os.devnull), set(), always, optional)
+    importlib.util.find_spec = probing(importlib.util.find_spec)
     sys.meta_path.insert(0, bare)
     for name in HEAVY:
         if {normal(d) for d in provided.get(name.partition(".")[0], ())} & always:

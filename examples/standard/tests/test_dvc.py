@@ -10,7 +10,7 @@ from conftest import ROOT, raw_table
 
 from fraud_watch.kit.schema import Schema
 
-FILES = ("schema.yaml", "dvc.yaml", ".dvc/config", ".dvc/.gitignore", ".gitignore")
+FILES = ("schema.yaml", "dvc.yaml", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore")
 
 
 def run(*command: str, cwd: Path) -> str:

@@ -73,6 +73,16 @@ def test_no_answer_is_dead(question: str) -> None:
     assert question in recorded
 
 
+def test_no_answer_adds_code_that_no_emitted_test_executes(
+    emitted: dict[str, Decision],
+) -> None:
+    opened = frozenset[str]().union(*(d.opened for d in emitted.values()))
+    package = {
+        p for p in template().files if p.startswith("src/") and p.endswith(".py")
+    }
+    assert not package - opened
+
+
 def test_no_branch_is_dead() -> None:
     dead = untaken(template(), renamed())
     excused = [

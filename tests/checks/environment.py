@@ -62,7 +62,9 @@ def environment(template: Template, package: str) -> Path:
         uv = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
         settings: Mapping[str, str] = {**os.environ, "UV_LINK_MODE": "hardlink"}
         requirements = FOLDER / "requirements.txt"
-        FOLDER.mkdir(parents=True, exist_ok=True)
+        # It is large: what other lines made is not kept.
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        FOLDER.mkdir(parents=True)
         requirements.write_text(text, "utf-8")
         for command in (
             ["venv", "--quiet", "--clear", "--python", ">=3.11", str(folder)],

@@ -51,6 +51,11 @@ def pytest_settings(pyproject: bytes) -> str:
     return json.dumps(settings["tool"]["pytest"]["ini_options"], sort_keys=True)
 
 
+def assumed(content: bytes) -> str:
+    """All of a file, which a process may have opened untraced."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def declares(name: str, pyproject: bytes) -> bool:
     """Whether a distribution is declared."""
     lines = environment.declared(pyproject)
@@ -61,7 +66,10 @@ def views(template: Template) -> dict[str, Callable[[bytes], object]]:
     """Looks at no more than a part of a file."""
     lines = {line for lines in environment.declarations(template) for line in lines}
     names = {server.normal(Requirement(line).name) for line in lines}
-    found: dict[str, Callable[[bytes], object]] = {"pytest": pytest_settings}
+    found: dict[str, Callable[[bytes], object]] = {
+        "pytest": pytest_settings,
+        "assumed": assumed,
+    }
     return found | {f"declares {name}": partial(declares, name) for name in names}
 
 
@@ -162,7 +170,7 @@ def execute(
         if starts:
             left_out = (*UNSEEN, *SHOWN, "pyproject.toml", "tests/test_")
             looks += [
-                (p, "content")
+                (p, "assumed")
                 for p in sorted(template.files)
                 if not p.startswith(left_out)
             ]

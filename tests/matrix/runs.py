@@ -102,4 +102,8 @@ def decide_by_runs(
     found = failing(template.questions, name, subject, ways)
     new = len(record.runs) - record.kept
     seconds = time.perf_counter() - began
-    return Decision(f"{name} {subject}", tuple(found), 1, len(ways), new, seconds)
+    looks = (look for run in record.runs for look, _ in run.looks)
+    opened = frozenset(path for path, what in looks if what == "content")
+    return Decision(
+        f"{name} {subject}", tuple(found), 1, len(ways), new, seconds, opened
+    )

@@ -78,6 +78,7 @@ def test_runs_are_kept_as_long_as_their_key_is_the_same(
     again = Program(template)
     assert decided(template, again, Record(file, "one")).failing == decision.failing
     assert not again.ran
+    assert not decision.opened, "it only asked for files, and looked at a part of one"
     other = Program(template)
     assert decided(template, other, Record(file, "two")).failing == decision.failing
     assert other.ran == first.ran

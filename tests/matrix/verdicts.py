@@ -66,6 +66,8 @@ class Decision:
     plans: int
     """What had to be settled."""
     seconds: float
+    opened: frozenset[str] = frozenset()
+    """The files that a program which was run has opened."""
 
 
 def decide(

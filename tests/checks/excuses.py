@@ -36,9 +36,6 @@ EXCUSES = (
         "it removes the file where there is one",
     ),
     Excuse(
-        "commands", "*adopt.py", "uv run dvc", "it is said only where DVC is set up"
-    ),
-    Excuse(
         "words", "Makefile", r"\$\$CI", "every CI sets it, also one that is added later"
     ),
     Excuse("words", "*/cli.py", "CI step", "any CI may call it"),

@@ -1,6 +1,5 @@
 """The whole life through the project's own commands: a real server, load, files scored, the notebook."""
 
-import csv
 import json
 import os
 import shlex
@@ -123,15 +122,13 @@ def test_the_demo_ends_with_an_answer(
     assert f'"model_version": "{champion}"' in said
 
 
-def test_the_service_stands_a_little_load(url: str, tmp_path: Path) -> None:
+def test_the_service_stands_a_little_load(url: str) -> None:
     command = [sys.executable, "-m", "locust", "-f", str(ROOT / "tests" / "load" / "locustfile.py")]
-    options = ["--headless", "--users", "5", "--spawn-rate", "50", "--run-time", "3s", "--host", url]
-    report = tmp_path / "load"
-    subprocess.run([*command, *options, "--csv", str(report), "--only-summary"], check=True, timeout=60)
-    with Path(f"{report}_stats.csv").open(encoding="utf-8") as file:
-        total = list(csv.DictReader(file))[-1]
-    assert int(total["Request Count"]) > 20
-    assert int(total["Failure Count"]) == 0
+    command += ["--headless", "--users", "5", "--spawn-rate", "50", "--run-time", "3s", "--host", url]
+    told = subprocess.run([*command, "--json"], check=True, timeout=60, stdout=subprocess.PIPE)
+    requests = json.loads(told.stdout)
+    assert sum(request["num_requests"] for request in requests) > 20
+    assert sum(request["num_failures"] for request in requests) == 0
 
 
 def test_the_notebook_runs_from_top_to_bottom(project: Path) -> None:
@@ -255,8 +252,9 @@ def test_a_row_that_does_not_fit_is_named_and_the_old_output_stays(
 
 
 def test_what_is_no_parquet_file_is_refused(model: Model, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="reads and writes"):
-        score(model, tmp_path / "in.csv", tmp_path / "out.parquet")
+    for source, output in (("in.csv", "out.parquet"), ("in.parquet", "in.parquet")):
+        with pytest.raises(UserError, match=r"reads a \.parquet file and writes another"):
+            score(model, tmp_path / source, tmp_path / output)
     with pytest.raises(UserError, match="is not there"):
         score(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
     (tmp_path / "in.parquet").write_text("a,b")

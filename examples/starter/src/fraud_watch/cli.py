@@ -205,7 +205,7 @@ def run() -> None:
     """The entry point: what the user can mend is said without a traceback."""
     try:
         app()
-    except UserError as error:
+    except (UserError, OSError) as error:
         Console(stderr=True, highlight=False).print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(2)
 

@@ -1,6 +1,6 @@
 """Load on the running service, with payloads made from schema.yaml.
 
-uv run locust -f tests/load/locustfile.py --host http://127.0.0.1:8000
+locust -f tests/load/locustfile.py --host http://127.0.0.1:8000
 """
 
 import random

@@ -22,8 +22,8 @@ def score_file(model: Model, version: str, source: Path, output: Path, tell: Tel
     Finished chunks lie in a folder beside the output until all are there. A second call with the same input
     and model goes on after them.
     """
-    if source.suffix != ".parquet" or output.suffix != ".parquet":
-        raise UserError("score reads and writes .parquet files")
+    if {source.suffix, output.suffix} != {".parquet"} or source.resolve() == output.resolve():
+        raise UserError("score reads a .parquet file and writes another")
     if not source.exists():
         raise UserError(f"{source} is not there")
     parts = output.with_name(f".{output.name}.parts")

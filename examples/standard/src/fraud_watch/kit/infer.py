@@ -177,8 +177,8 @@ def _kind(words: pd.Series, gaps: bool) -> tuple[str, str]:
     """The narrowest type that all cells fit, and what speaks for it."""
     if set(words.str.lower()) <= {"true", "false"}:
         return "boolean", "true and false"
-    # What begins with a zero is a code, not a number: 00501.
-    if _fits("number", words) and not words.str.match(r"0\d").any():
+    # What begins with a zero is a code, not a number: 00501. So is what is too long to calculate with.
+    if _fits("number", words) and not words.str.match(r"0\d|-?\d{16}").any():
         # pandas writes whole numbers with a point once some of them are missing.
         whole = _fits("integer", words) and (gaps or not words.str.contains(".", regex=False).any())
         return ("integer", "whole numbers") if whole else ("number", "numbers")

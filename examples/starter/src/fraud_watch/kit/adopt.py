@@ -20,7 +20,7 @@ from .. import data
 from . import UserError
 from .infer import Inference, infer
 from .schema import Schema
-from .settings import PROJECT, Params
+from .settings import Params
 from .table import load, split
 
 CODE = Path("src", __name__.split(".")[0])
@@ -78,7 +78,7 @@ def adopt(root: Path, table: Path, target: str, encoding: str = "utf-8") -> Infe
         kept = "versions trained on the earlier table stay, but cannot be compared with new ones; the service"
         found.warnings.append(f"{kept} goes on with the champion of then until you promote another")
     if (root / ".dvc").is_dir():
-        found.warnings.append(f"the table is not in DVC yet: uv run dvc add {source}")
+        found.warnings.append(f"the table is not in DVC yet: dvc add {source}")
     now = Schema.load(root / "schema.yaml")
     stale = {column.name for column in before.columns} - {column.name for column in now.columns}
     found.warnings.extend(still_named(root, stale))
@@ -112,19 +112,18 @@ def prepare(root: Path, new: Path, raw: pd.DataFrame, source: str, target: str, 
 
 def show(found: Inference, console: Console) -> None:
     """What was decided and why, for the terminal."""
-    listing = Table("column", "use", "type", Column("allowed", max_width=40, no_wrap=True), "missing", "why")
+    listing = Table("column", "use", Column("allowed", max_width=24, no_wrap=True), "why")
     for column in (found.target, *found.columns):
         block = column.block
         called = " → ".join(dict.fromkeys([column.header, block.get("name", column.header)]))
         values = block.get("classes") or block.get("categories") or ()
         allowed = f"{block['min']} to {block['max']}" if "min" in block else ", ".join(map(str, values))
-        missing = "yes" if block.get("nullable") else ""
-        row = (called, column.use, block.get("type", ""), allowed, missing, column.why)
-        listing.add_row(*map(escape, row))
+        use = ", ".join(filter(None, [column.use, block.get("type"), "or missing" * ("nullable" in block)]))
+        listing.add_row(*map(escape, (called, use, allowed, column.why)))
     console.print(listing)
     for sentence in found.warnings:
         console.print(f"[yellow]![/] {escape(sentence)}", soft_wrap=True)
-    console.print(f"Read schema.yaml through, then: {PROJECT} train")
+    console.print("Read schema.yaml through, then: make train")
 
 
 def is_parquet(table: Path) -> bool:
@@ -137,8 +136,8 @@ def read(table: Path, encoding: str) -> pd.DataFrame:
         frame = _parquet(table) if is_parquet(table) else _csv(table, encoding)
     except LookupError:
         raise UserError(f"{encoding} is no encoding known here; utf-8, cp1252 and utf-16 are") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{table} is not {encoding} text, see byte {error.start}: is it cp1252?") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{table} is not {encoding} text; try --encoding cp1252") from None
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"{table} cannot be read as a table: {error}") from None
     headers = [str(header) or f"unnamed_{place}" for place, header in enumerate(frame.columns, 1)]

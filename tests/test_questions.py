@@ -96,11 +96,12 @@ def test_the_steps_are_those_that_the_answers_need(
     make(**{name: answer if asked else "none" for name, answer in answers.items()})
     message = capfd.readouterr().err.partition("is ready")[2]
     steps = re.findall(
-        "^  (make demo|make test|git add|[.]venv/bin/dvc|docker build)",
+        "^  (make demo|make test|git add|.*dvc repro|docker build)",
         message,
         re.MULTILINE,
     )
-    optional = [".venv/bin/dvc", "docker build"] if asked else []
+    activated = ". .venv/bin/activate && dvc repro"
+    optional = [activated, "docker build"] if asked else []
     assert sorted(steps) == sorted(["make demo", "make test", "git add", *optional])
     assert ("GitHub" in message) == asked
 

@@ -64,7 +64,7 @@ class Engine:
         """Start dockerd and return once it answers."""
         self.home.mkdir(parents=True, exist_ok=True)
         self._lock = self._take_lock()
-        self._clear_run()  # of a session that was killed
+        self._clear()  # of a session that was killed
         command = [
             # Whatever ends this process, even SIGKILL, ends the engine too.
             *("setpriv", "--pdeathsig", "SIGTERM", "--", "dockerd"),
@@ -88,6 +88,7 @@ class Engine:
             )
         try:
             self._wait("answer", _START_SECONDS, self._answers)
+            self._remove_containers()  # of a session that was killed
             if not self.docker("network", "ls", "-q", "-f", f"name=^{NETWORK}$"):
                 self.docker("network", "create", NETWORK)
         except BaseException:
@@ -98,9 +99,7 @@ class Engine:
         """Remove containers and network, end dockerd and leave only `home` behind."""
         assert self._daemon is not None and self._lock is not None
         if self._answers():
-            containers = self.docker("ps", "--all", "--quiet").split()
-            if containers:
-                self.docker("rm", "--force", "--volumes", *containers)
+            self._remove_containers()
             if self.docker("network", "ls", "-q", "-f", f"name=^{NETWORK}$"):
                 self.docker("network", "rm", NETWORK)
         self._daemon.send_signal(signal.SIGTERM)
@@ -109,7 +108,7 @@ class Engine:
         except subprocess.TimeoutExpired as stuck:
             self._daemon.kill()
             raise EngineError(f"dockerd did not end: {self._log()}") from stuck
-        self._clear_run()
+        self._clear()
         self._lock.close()
         self._daemon = None
 
@@ -149,7 +148,17 @@ class Engine:
     def _host(self) -> str:
         return f"unix://{self._run / 'docker.sock'}"
 
-    def _clear_run(self) -> None:
+    def _remove_containers(self) -> None:
+        if containers := self.docker("ps", "--all", "--quiet").split():
+            self.docker("rm", "--force", "--volumes", *containers)
+
+    def _clear(self) -> None:
+        """Remove the sockets, and first what is mounted among them and in `home`."""
+        for mounted in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
+            point = Path(mounted.split()[4])
+            if point.is_relative_to(self._run) or point.is_relative_to(self.home):
+                # Lazily: what still runs in a dead engine's container may hold it.
+                subprocess.run(["umount", "--lazy", point], check=True)
         if self._run.exists():
             shutil.rmtree(self._run)
 

@@ -1,9 +1,13 @@
 """The engine leaves the machine as it was, however the session ends."""
 
+import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +15,7 @@ import pytest
 from tests.rendering import ROOT
 
 from . import engine as engine_module
-from .engine import Engine, EngineError, missing_parts
+from .engine import NETWORK, Engine, EngineError, missing_parts
 
 _OWNER = """
 import sys, time
@@ -42,13 +46,10 @@ def _footprint() -> dict[str, object]:
     }
 
 
-def _processes(home: Path) -> list[str]:
-    """Processes that have a file of this engine open as lock, log or argument."""
-    return [
-        arguments
-        for path in Path("/proc").glob("[0-9]*/cmdline")
-        if str(home) in (arguments := _read(path))
-    ]
+def _processes(home: Path) -> list[int]:
+    """Processes that name this folder in their command."""
+    commands = Path("/proc").glob("[0-9]*/cmdline")
+    return [int(path.parent.name) for path in commands if str(home) in _read(path)]
 
 
 def _read(path: Path) -> str:
@@ -56,6 +57,25 @@ def _read(path: Path) -> str:
         return path.read_text().replace("\0", " ")
     except (FileNotFoundError, ProcessLookupError):  # it ended in between
         return ""
+
+
+@contextmanager
+def _owner(home: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process, which has started an engine and is soon killed."""
+    command = [sys.executable, "-c", _OWNER, str(ROOT), str(home)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        assert int(owner.stdout.readline()) > 0
+        yield owner
+
+
+def _archive(program: str, folder: Path) -> Path:
+    """One program of this machine and its libraries, as the content of an image."""
+    libraries = re.findall(r"(/\S+) \(", _output("ldd", program))
+    archive = folder / "program.tar"
+    # As -h follows links, the libraries keep the names that the loader looks for.
+    subprocess.run(["tar", "-chPf", archive, program, *libraries], check=True)
+    return archive
 
 
 @pytest.fixture(autouse=True)
@@ -79,11 +99,8 @@ def test_a_stopped_engine_leaves_no_trace(tmp_path: Path) -> None:
 
 def test_an_engine_does_not_outlive_a_killed_session(tmp_path: Path) -> None:
     before = _footprint()
-    command = [sys.executable, "-c", _OWNER, str(ROOT), str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
-        assert owner.stdout is not None
-        assert int(owner.stdout.readline()) > 0
-        owner.send_signal(signal.SIGKILL)
+    with _owner(tmp_path) as owner:
+        owner.kill()
 
     end = time.monotonic() + 30
     while _processes(tmp_path) and time.monotonic() < end:
@@ -93,6 +110,32 @@ def test_an_engine_does_not_outlive_a_killed_session(tmp_path: Path) -> None:
     engine = Engine(tmp_path)
     engine.start()
     engine.stop()
+    assert _footprint() == before
+
+
+def test_an_engine_starts_after_one_that_was_killed_with_its_containers(
+    tmp_path: Path,
+) -> None:
+    before = _footprint()
+    engine = Engine(tmp_path)
+    with _owner(tmp_path) as owner:
+        image = engine.docker("import", str(_archive("/usr/bin/sleep", tmp_path)))
+        sleep = ("run", "--detach", "--network", NETWORK, image, "sleep", "999")
+        container = engine.docker(*sleep)
+        inside = int(engine.docker("inspect", "-f", "{{.State.Pid}}", container))
+        assert "overlay" in Path("/proc/mounts").read_text(), "nothing is mounted"
+        # As a machine without memory does it, or a session's end: no one can tidy up.
+        sockets = engine.environment["DOCKER_HOST"].removeprefix("unix://")
+        around = {*_processes(Path(sockets).parent), *_processes(tmp_path)}
+        for process in [*(around - {owner.pid}), inside]:
+            os.kill(process, signal.SIGKILL)
+        owner.kill()
+
+    engine.start()
+    try:
+        assert engine.docker("ps", "--all", "--quiet") == ""
+    finally:
+        engine.stop()
     assert _footprint() == before
 
 

@@ -11,10 +11,12 @@ from typing import Self
 from slipway.project import CHECKOUT, Project
 from slipway.refusal import Refusal
 
-# What `make new` sets for itself must not reach the new project's Makefile.
+# What `make new` sets for itself must not reach the new project's Makefile; nor may CI,
+# where that Makefile insists on a lock, which a project that was just made cannot have.
 OURS = frozenset(
     [
         "ARGS",
+        "CI",
         "DATA",
         "DEST",
         "FROM",

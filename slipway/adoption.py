@@ -60,7 +60,7 @@ def adopt(table: Table, project: Project) -> None:
     environment = {name: text for name, text in os.environ.items() if name not in OURS}
     uv = Path(shutil.which("uv") or CHECKOUT / ".tools" / "bin" / "uv")
     environment["PATH"] = f"{uv.parent}{os.pathsep}{environment['PATH']}"
-    command = [str(uv), "run", project.slug, "adopt", str(table.path)]
+    command = [str(uv), "run", "python", "tools/adopt.py", str(table.path)]
     command += ["--target", table.target]
     for step in (["make", "setup"], command):
         if subprocess.run(

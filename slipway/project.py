@@ -60,11 +60,6 @@ class Project:
     answers: Mapping[str, Any]
 
     @property
-    def slug(self) -> str:
-        """The name of its command."""
-        return str(self.answers["project_slug"])
-
-    @property
     def commit(self) -> str:
         """The template's tag or commit; empty where the template has no git."""
         return str(self.answers.get("_commit", ""))

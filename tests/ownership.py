@@ -20,7 +20,6 @@ TABLE = """
 .dvc/.gitignore                  slipway  tests/test_dvc.py
 .dvc/config                      slipway  tests/test_dvc.py
 .dvcignore                       slipway  tests/test_dvc.py
-.editorconfig                    shared   tests/test_files.py
 .env.example                     shared   tests/test_files.py
 .github/workflows/*.yml          slipway  tests/test_workflows.py
 .gitignore                       shared   tests/test_suites.py
@@ -47,6 +46,7 @@ tests/conftest.py                slipway  tests/test_suites.py
 tests/load/locustfile.py         slipway  tests/test_life.py
 tests/test_features.py           yours    tests/test_suites.py
 tests/test_[!f]*.py              slipway  tests/test_suites.py
+tools/*.py                       slipway  tests/test_adopt.py
 """
 
 

@@ -45,7 +45,6 @@ def _markdown(text: str) -> None:
 
 
 PARSERS: dict[str, Callable[[str], object]] = {
-    ".editorconfig": _ini,
     ".env.example": _env,
     ".ipynb": json.loads,
     ".json": json.loads,

@@ -54,5 +54,5 @@ def test_a_table_that_is_refused_leaves_a_project_and_the_way_on(
     )
     assert done.returncode != 0
     assert f"the project is in {folder}" in done.stdout
-    assert f"adopt {table} --target b" in done.stdout
+    assert f"adopt.py {table} --target b" in done.stdout
     assert (folder / "pyproject.toml").is_file()

@@ -82,7 +82,7 @@ def test_adopt_knows_the_demo_that_it_replaces() -> None:
     """Else the demo's features would stay in a project that has adopted another table."""
     for problem in CHOICES["problem"]:
         tree = render_tree({"problem": problem, "package_name": PACKAGE})
-        adopt = tree[f"src/{PACKAGE}/kit/adopt.py"].decode()
+        adopt = tree["tools/adopt.py"].decode()
         known = set(re.findall(r'"([0-9a-f]{64})"', adopt))
         for path in ("schema.yaml", f"src/{PACKAGE}/features.py"):
             digest = hashlib.sha256(tree[path]).hexdigest()

@@ -34,7 +34,6 @@ HARMLESS = {"git"}
 UNSEEN = (
     ".copier-answers.yml",
     ".dockerignore",
-    ".editorconfig",
     ".github/",
     ".pre-commit-config.yaml",
     "Dockerfile",

@@ -9,14 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import adopt
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from infer import Inference, bounds, named
 from rich.console import Console
 
-from fraud_watch.kit import UserError, adopt
-from fraud_watch.kit.infer import Inference, bounds, named
+from fraud_watch.kit import UserError
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.settings import Params
 from fraud_watch.kit.table import columns_of, load
@@ -120,7 +121,7 @@ def test_what_follows_fits_together(take: Take, rows: pd.DataFrame, root: Path) 
     params, schema = Params.load(root / "params.yaml"), Schema.load(root / "schema.yaml")
     frame = load(schema, str(root / params.data.source))
     assert (len(frame), params.split.how) == (ROWS, "time")
-    module: dict[str, Any] = {"__package__": adopt.__name__.split(".", maxsplit=1)[0]}
+    module: dict[str, Any] = {"__package__": "fraud_watch"}
     exec((root / "src" / "features.py").read_text(encoding="utf-8"), module)
     made = module["features"](columns_of(schema, frame))
     assert "remark" not in made

@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -71,18 +71,6 @@ def check() -> None:
     params, schema = Params.load(PARAMS), Schema.load(SCHEMA)
     frame = table.load(schema, params.data.source, settings().data_url)
     console.print(f"[green]✓[/] {len(frame)} rows fit schema.yaml; data hash {table.data_hash(frame)[:16]}")
-
-
-@app.command()
-def adopt(
-    table: Annotated[Path, typer.Argument(help="Your table: a .csv or .parquet file.")],
-    target: Annotated[str, typer.Option(help="The column to predict, as its header calls it.")],
-    encoding: Annotated[str, typer.Option(help="The encoding of a CSV file.")] = "utf-8",
-) -> None:
-    """Make this project yours: infer schema.yaml from your own table and take it in."""
-    from .kit import adopt
-
-    adopt.show(adopt.adopt(Path(), table, target, encoding), console)
 
 
 @app.command()
@@ -201,10 +189,10 @@ def demo() -> None:
     console.print_json(data=answer)
 
 
-def run() -> None:
+def run(command: Callable[[], object] = app) -> None:
     """The entry point: what the user can mend is said without a traceback."""
     try:
-        app()
+        command()
     except (UserError, OSError) as error:
         Console(stderr=True, highlight=False).print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(2)

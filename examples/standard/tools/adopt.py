@@ -8,22 +8,25 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
+import typer
 import yaml
+from infer import Inference, infer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from .. import data
-from . import UserError
-from .infer import Inference, infer
-from .schema import Schema
-from .settings import Params
-from .table import load, split
+from fraud_watch import cli, data
+from fraud_watch.kit import UserError
+from fraud_watch.kit.schema import Schema
+from fraud_watch.kit.settings import Params
+from fraud_watch.kit.table import load, split
 
-CODE = Path("src", __name__.split(".")[0])
+CODE = Path("src", "fraud_watch")
 YOURS = ("data.py", "features.py", "model.py")
 DEMO_FILES = {
     "5cc32ac4a7fff41b1769a781e2de9f2fdc4b5b9791a496c1ea7e2bc659d4fc46",  # classification: schema.yaml
@@ -198,7 +201,7 @@ def split_how(schema: Schema, params: Params, frame: pd.DataFrame) -> str:
 def with_values(text: str, values: dict[str, str]) -> str:
     """params.yaml with some of its values replaced; comments and order stay."""
     for key, value in values.items():
-        text = re.sub(rf"(?m)^( +{key}:)[^#\n{{}}]*?( *#.*)?$", rf"\1 {value}\2", text)
+        text = re.sub(rf"(?m)^( +{key}:)" + r"[^#\n{}]*?( *#.*)?$", rf"\1 {value}\2", text)
     return text
 
 
@@ -233,3 +236,16 @@ def _csv(table: Path, encoding: str) -> pd.DataFrame:
     as_text = {"header": None, "dtype": str, "keep_default_na": False, "skipinitialspace": True}
     cells = pd.read_csv(io.StringIO(text), sep=mark, **as_text).apply(lambda column: column.str.strip())
     return cells.iloc[1:].set_axis(cells.iloc[0].tolist(), axis="columns")
+
+
+def main(
+    table: Annotated[Path, typer.Argument(help="Your table: a .csv or .parquet file.")],
+    target: Annotated[str, typer.Option(help="The column to predict, as its header calls it.")],
+    encoding: Annotated[str, typer.Option(help="The encoding of a CSV file.")] = "utf-8",
+) -> None:
+    """Make this project yours: infer schema.yaml from your own table and take it in."""
+    show(adopt(Path(), table, target, encoding), Console(highlight=False))
+
+
+if __name__ == "__main__":
+    cli.run(partial(typer.run, main))

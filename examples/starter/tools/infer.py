@@ -13,9 +13,9 @@ from sklearn.metrics import r2_score, recall_score
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from . import UserError
-from .columns import Numbers, plain
-from .table import cast
+from fraud_watch.kit import UserError
+from fraud_watch.kit.columns import Numbers, plain
+from fraud_watch.kit.table import cast
 
 FEWEST_ROWS, MOST_CLASSES = 20, 50
 MOST_CATEGORIES, FEWEST_PER_CATEGORY = 200, 4

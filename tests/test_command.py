@@ -5,10 +5,12 @@ from unittest.mock import patch
 
 from typer.testing import CliRunner
 
+from tests.checkout import Checkout
 from tests.checks.__main__ import app
 from tests.matrix.template import Template
 from tests.rendering import ROOT, source
 from tests.test_seeded import BUGS, seeded
+from tests.test_suites import run
 from tests.trees import template
 
 
@@ -22,6 +24,13 @@ def test_it_counts_and_says_what_is_forbidden() -> None:
     said = call("count")
     assert f"{template().questions.count()} combinations" in said
     assert "package_name='json' is refused" in said
+
+
+def test_uv_runs_it_in_a_fresh_checkout(checkout: Checkout) -> None:
+    said = run(
+        checkout.folder, "uv", "run", "--quiet", "matrix", "list", "--limit", "1"
+    )
+    assert said.startswith("preset=")
 
 
 def test_it_lists_combinations() -> None:

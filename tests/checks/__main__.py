@@ -1,4 +1,4 @@
-"""The matrix on the command line: `make matrix ARGS=...`."""
+"""The matrix on the command line: `uv run matrix`, or `make matrix ARGS=...` where uv is missing."""
 
 import time
 from collections.abc import Iterator
@@ -25,11 +25,9 @@ SUITES = "passes"
 console = Console(highlight=False, soft_wrap=True)
 
 ANSWERS = typer.Argument(help="NAME=VALUE; what is left out takes its first value.")
-ONLY = typer.Option(
-    help="A check, of those that --help of no check lists; all if left out."
-)
-OPTION = typer.Option(help="Only what this question decides about.")
-CACHE = typer.Option(help="Take what earlier runs of emitted tests found.")
+ONLY = typer.Option(help=f"One check: {', '.join([*CHECKS, SUITES])}.")
+OPTION = typer.Option(help="Only the files that this question decides about.")
+CACHE = typer.Option(help="Use what earlier runs found.")
 PAGE = typer.Option("--report", help="Write a page about it, to look at offline.")
 LIMIT = typer.Option(help="How many to list.")
 
@@ -64,7 +62,7 @@ def list_(limit: Annotated[int, LIMIT] = 20) -> None:
 
 @app.command()
 def explain(answers: Annotated[list[str] | None, ANSWERS] = None) -> None:
-    """Say of each file of a project which questions decided about it, and which other versions it has."""
+    """Say of each file of a project which questions decided about it."""
     known = given(answers or [])
     complete = template().questions.completed(known)
     console.print(shown(complete), markup=False)
@@ -137,7 +135,6 @@ def decided(
         with console.status(f"{name} …"):
             if name == SUITES:
                 paths = decided_by(template(), option)
-
                 for decision in suite.decisions(template(), records, paths):
                     yield template(), decision
                 continue

@@ -63,9 +63,7 @@ def spoken(project: Project, path: str) -> list[str]:
     if path.endswith(".md"):
         return markdown(text)[2]
     if path.endswith(".py"):
-        return re.findall(r"`([^`\n]+)`|\"([^\"\n]+)\"", text) and [
-            a or b for a, b in re.findall(r"`([^`\n]+)`|\"([^\"\n]+)\"", text)
-        ]
+        return [a or b for a, b in re.findall(r"`([^`\n]+)`|\"([^\"\n]+)\"", text)]
     quoted = re.findall(r"['`]([^'`\n]+)['`]", text)
     return [*quoted, *(line.partition(" #")[0] for line in text.splitlines())]
 

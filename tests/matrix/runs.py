@@ -52,19 +52,17 @@ class Record:
             self.kept = len(self.runs)
 
     def add(self, run: Run) -> None:
-        """Keep a run."""
+        """Keep a run; in the file only if it found nothing, for a failure may be the machine's."""
         self.runs.append(run)
-        if self._file is not None:
+        if self._file is not None and not run.problems:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            stored = [[run.looks, run.problems] for run in self.runs]
+            stored = [run.looks for run in self.runs if not run.problems]
             text = json.dumps({"key": self._key, "runs": stored})
             self._file.write_text(text, "utf-8")
 
 
-def _loaded(stored: list[Any]) -> Run:
-    looks, problems = stored
-    pairs = tuple(((str(path), str(what)), seen) for (path, what), seen in looks)
-    return Run(pairs, tuple(map(str, problems)))
+def _loaded(looks: list[Any]) -> Run:
+    return Run(tuple(((str(p), str(what)), seen) for (p, what), seen in looks), ())
 
 
 def decide_by_runs(

@@ -77,7 +77,9 @@ def test_runs_are_kept_as_long_as_their_key_is_the_same(
     decision = decided(template, first, Record(file, "one"))
     again = Program(template)
     assert decided(template, again, Record(file, "one")).failing == decision.failing
-    assert not again.ran
+    # What failed is run anew: it may have been the machine's fault.
+    assert again.ran
+    assert all("size=big" in ran and "mode=fast" in ran for ran in again.ran)
     assert not decision.opened, "it only asked for files, and looked at a part of one"
     other = Program(template)
     assert decided(template, other, Record(file, "two")).failing == decision.failing

@@ -174,8 +174,8 @@ def test_the_gate_sees_an_expectation_broken(
     model = open_model(published)
     monkeypatch.setattr(Model, "raw", lambda self, columns: -columns["size"])
     monkeypatch.setattr(task, "outcome", lambda schema, raw: raw)
-    of_size = {"columns": (Column(name="size", type="number"),)}
-    schema = model.schema.model_copy(update={**of_size, "expect": Expectations.model_validate({kind: ["size"]})})
+    columns, expect = (Column(name="size", type="number"),), Expectations.model_validate({kind: ["size"]})
+    schema = model.schema.model_copy(update={"columns": columns, "expect": expect})
     frame = pd.DataFrame(schema.sample(200))
     share = gate.violations(replace(model, schema=schema), frame)[f"size {kind}"]
     assert share > least if least else share == 0

@@ -132,7 +132,10 @@ def execute(
             hidden = starts and path.startswith(SHOWN)
             (root / path).write_bytes(b"Hidden.\n" if hidden else content)
         settings = Path(folder, "pyproject.toml")
-        table = {"ini_options": json.loads(pytest_settings(tree["pyproject.toml"]))}
+        options = json.loads(pytest_settings(tree["pyproject.toml"]))
+        # It is relative to the file, and the file is not where the project has it.
+        options["pythonpath"] = [str(root / p) for p in options["pythonpath"]]
+        table = {"ini_options": options}
         settings.write_text("\n".join(toml("tool.pytest", table)), "utf-8")
         job: dict[str, Any] = {
             "root": str(root),

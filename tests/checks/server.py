@@ -35,6 +35,7 @@ HEAVY = [
     "pandera.pandas",
     "pyarrow.parquet",
     "pytest",
+    "pythonjsonlogger.json",
     "sklearn.compose",
     "sklearn.ensemble",
     "sklearn.linear_model",

@@ -1,7 +1,7 @@
 """Every emitted test file passes in every project that has it, run once for what it looks at.
 
 What a process looks at that a test starts is not traced. The files that start one are named here; they count as looking at
-all that any process of a project can look at, and everything else is taken away before they run.
+all that any process of a project can look at, but for what is taken away before they run.
 """
 
 import hashlib
@@ -27,7 +27,11 @@ from tests.matrix.template import Template
 from tests.matrix.verdicts import Decision, Problems
 from tests.ownership import PACKAGE
 
-STARTS_PROCESSES = {"tests/test_dvc.py", "tests/test_life.py"}
+# What they start, and what is taken away from it beside all that is UNSEEN.
+STARTS_PROCESSES: dict[str, tuple[str, ...]] = {
+    "tests/test_dvc.py": (),
+    "tests/test_life.py": (".dvc/", ".dvcignore", "data/dvc.yaml", "dvc.yaml"),
+}
 # They ask about the repository that the project is in, and read no file of it.
 HARMLESS = {"git"}
 # Read by GitHub, by an image's build, by editors and by people: no process of a test opens them.
@@ -123,10 +127,11 @@ def execute(
     """Run a test file in the project of some answers."""
     tree = template.tree(known)
     starts = file in STARTS_PROCESSES
+    taken = (*UNSEEN, "tests/test_", *STARTS_PROCESSES.get(file, ()))
     with tempfile.TemporaryDirectory(prefix="slipway-suite-") as folder:
         root = Path(folder, "project")
         for path, content in tree.items():
-            if starts and path != file and path.startswith((*UNSEEN, "tests/test_")):
+            if starts and path != file and path.startswith(taken):
                 continue
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             hidden = starts and path.startswith(SHOWN)
@@ -170,7 +175,7 @@ def execute(
                 for name in sorted(called)
             ]
         if starts:
-            left_out = (*UNSEEN, *SHOWN, "pyproject.toml", "tests/test_")
+            left_out = (*taken, *SHOWN, "pyproject.toml")
             looks += [
                 (p, "assumed")
                 for p in sorted(template.files)

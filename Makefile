@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help new test matrix bench lint format examples lock
+.PHONY: help new test matrix bench lint format examples tags lock
 
 PYTHON ?= python3
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
@@ -40,6 +40,9 @@ format: .venv/developer  ## format, and mend what can be mended
 examples: .venv/developer  ## remake examples/ and docs/questions.md
 	$(RUN) -m tests.examples
 	$(RUN) -m tests.reference
+
+tags: .venv/command  ## make the tags of all releases anew, where a clone came without them
+	@$(RUN) -m slipway tags
 
 lock: $(UV)  ## lock the newest versions, with hashes
 	$(UV) pip compile $(LOCK) pyproject.toml --output-file requirements.txt

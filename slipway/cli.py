@@ -1,10 +1,10 @@
-"""The command line: `slipway new`."""
+"""The command line: `slipway new` and `slipway tags`."""
 
 from typing import Annotated
 
 import typer
 
-from slipway import adoption, project
+from slipway import adoption, project, releases
 from slipway.refusal import Refusal
 
 app = typer.Typer(
@@ -23,11 +23,6 @@ TABLE = typer.Option(
 TARGET = typer.Option("--target", help="The column of that table to predict.")
 
 
-@app.callback()
-def _commands() -> None:
-    """A callback keeps `new` a word of its own while it is the only command."""
-
-
 @app.command(context_settings={"ignore_unknown_options": True})
 def new(
     dest: Annotated[str, DEST],
@@ -39,6 +34,7 @@ def new(
 ) -> None:
     """Make a project: ask the questions, render the answers, adopt a table."""
     try:
+        list(releases.restore(project.CHECKOUT))
         request = project.Request.checked(dest, source, ref, copier_arguments or [])
         own_table = adoption.Table.checked(table, target)
         made = project.make(request)
@@ -46,6 +42,22 @@ def new(
             typer.echo(f"\n{note}", err=True)
         if own_table and made:
             adoption.adopt(own_table, made)
+    except Refusal as refusal:
+        typer.echo(f"slipway: {refusal}", err=True)
+        raise typer.Exit(1) from refusal
+
+
+@app.command()
+def tags() -> None:
+    """Make the tags of all releases anew, from releases.txt."""
+    try:
+        made = list(releases.restore(project.CHECKOUT))
+        if absent := releases.absent(project.CHECKOUT):
+            raise Refusal(
+                f"this clone does not hold the commits of {', '.join(absent)}: "
+                "git fetch --unshallow"
+            )
+        typer.echo(f"Made: {', '.join(made)}" if made else "All tags are there.")
     except Refusal as refusal:
         typer.echo(f"slipway: {refusal}", err=True)
         raise typer.Exit(1) from refusal

@@ -178,6 +178,11 @@ def test_parquet_keeps_its_types(rows: pd.DataFrame, root: Path, tmp_path: Path)
         assert (schema.target.classes, schema.target.positive) == ((0, 1), 1)
 
 
+def test_a_workbook_is_to_be_saved_as_csv(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"t\.xlsx is a workbook: save its sheet as CSV"):
+        adopt.read(tmp_path / "t.xlsx", "utf-8")
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 def test_files_as_they_come(tmp_path: Path, separator: str) -> None:
     text = separator.join(["a b", "c", ""]) + "\r\n" + (separator.join(['" x,y;z"', " 1 ", ""]) + "\r\n") * 3
@@ -209,7 +214,12 @@ def test_ranges_are_rounded_outwards() -> None:
 def test_what_to_beware_of(take: Take, rows: pd.DataFrame) -> None:
     rows["copy"] = pd.factorize(rows["result"])[0] if CLASSES else rows["result"] * 2
     rows.loc[:4, "result"] = np.nan
+    rows["price"] = [f"1.{n + 100},5" for n in range(ROWS)]
+    rows["sold"] = [f"{n % 28 + 1}.{n % 12 + 1}.2024 10:00" for n in range(ROWS)]
     warned = said(take(rows))
+    assert "price seems to hold numbers with decimal commas" in warned
+    assert "sold seems to hold dates, but not ISO ones" in warned
+    assert warned.count("seems to hold") == 2
     assert "5 of 120 rows have no result" in warned
     assert "copy alone tells result" in warned
     assert "Weight" not in warned

@@ -135,6 +135,8 @@ def is_parquet(table: Path) -> bool:
 
 def read(table: Path, encoding: str) -> pd.DataFrame:
     """The table as it stands there: a CSV's cells as text, without the blanks around them."""
+    if table.suffix.lower() in (".xlsx", ".xls", ".ods"):
+        raise UserError(f"{table} is a workbook: save its sheet as CSV (UTF-8), and adopt that")
     try:
         frame = _parquet(table) if is_parquet(table) else _csv(table, encoding)
     except LookupError:

@@ -29,6 +29,11 @@ KEYS = {"id", "key", "index", "row", "unnamed"}
 PERSONAL = {"name", "firstname", "lastname", "surname", "birth", "birthday", "dob", "iban", "passport"}
 PERSONAL |= {"email", "mail", "phone", "mobile", "address", "street", "ssn"}
 EMAIL = r"[^@\s]+@[^@\s]+\.\w+"
+FOREIGN = {
+    "numbers with decimal commas; write them with a point": r"-?\d{1,3}(\.?\d{3})*,\d+",
+    "dates, but not ISO ones; write them as 2024-01-31": r"\d{1,2}([./-])\d{1,2}\1\d{2,4}( .*)?",
+}
+"""Cells as other habits write them, which pass for text here."""
 Block = dict[str, Any]
 
 
@@ -65,6 +70,8 @@ def infer(frame: pd.DataFrame, target: str, problem: str) -> Inference:
     warnings = [few] if size > len(frame) else []
     columns = tuple(describe(header, block, frame[header]) for header, block in blocks.items())
     for found in columns:
+        if habit := _foreign(frame[found.header]):
+            warnings.append(f"{found.header} seems to hold {habit}, then adopt again")
         if found.use == "ignored":
             warnings.append(f"{found.header} is ignored: {found.why}")
         elif found.use == "input" and (score := foresight(found, frame, truth, problem)) >= SUSPICIOUS:
@@ -199,6 +206,12 @@ def _useless(words: pd.Series, gaps: bool, kind: str, tokens: set[str]) -> str:
     if words.is_unique and (label or number):
         return "different in every row, so it only names the row"
     return ""
+
+
+def _foreign(cells: pd.Series) -> str:
+    """What almost all cells look like to a person, though no type of ours reads it."""
+    words = _words(cells)
+    return next((habit for habit, look in FOREIGN.items() if words.str.fullmatch(look).mean() > 0.9), "")
 
 
 def _words(cells: pd.Series) -> pd.Series:

@@ -13,13 +13,14 @@ from tests.matrix.verdicts import Decision, report
 from tests.rendering import ANSWERS_FILE, render_tree
 from tests.trees import decision, renamed, template, values
 
-# A preset suggests answers, and the other questions record them.
-SUGGESTS = {"preset"}
+# A preset suggests answers, which the other questions record; the last remembers the first.
+SUGGESTS = {"made_for", "preset"}
 # What no first copy takes, and the tests of updates do.
 ON_UPDATE = (
     r"_copier_operation == \"update\"",
     r"package_name is not defined .*line 7",
     r"project_slug is defined",
+    r"made_for is defined",
 )
 
 

@@ -18,7 +18,7 @@ ASKED = {
     "github_user",
     "problem",
 }
-DERIVED = {"package_name", "project_slug"}
+DERIVED = {"made_for", "package_name", "project_slug"}
 PRESETS = {
     "starter": {"data_versioning": "none", "container": "none"},
     "standard": {"data_versioning": "dvc", "container": "docker"},

@@ -95,6 +95,13 @@ def test_names_are_fixed(template: Template, tmp_path: Path, name: str) -> None:
     assert answers(project)["project_name"] == "Tests"
 
 
+def test_the_problem_is_fixed(template: Template, tmp_path: Path) -> None:
+    project = Follower(template, tmp_path / "project")
+    with pytest.raises(ValueError, match="It is classification, and fixed"):
+        project.update({"problem": "regression"})
+    assert not project.changed()
+
+
 def test_the_quick_renderer_agrees_with_copier(
     template: Template, tmp_path: Path
 ) -> None:

@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help new test matrix bench lint format examples tags lock
+.PHONY: help new test matrix bench bench-serving lint format examples tags lock
 
 PYTHON ?= python3
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
@@ -14,7 +14,7 @@ export DEST DATA TARGET REF FROM
 
 help:  ## say what there is
 	@echo "make new DEST=../churn   start a project (see README.md for ARGS, DATA, REF, FROM)"
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 25
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 25
 
 new: .venv/command
 	@$(RUN) -m slipway new --from "$$FROM" --ref "$$REF" --adopt "$$DATA" --target "$$TARGET" -- "$$DEST" $(ARGS)
@@ -27,6 +27,9 @@ matrix: .venv/developer  ## decide every combination of answers; ARGS="count" an
 
 bench: .venv/developer  ## measure the matrix beside others
 	@PATH="$$PATH:.tools/bin" $(RUN) -m bench.matrix
+
+bench-serving: .venv/developer  ## measure the emitted service beside others; ARGS="--quick" and others
+	@PATH="$$PATH:.tools/bin" $(RUN) -m bench.serving $(ARGS)
 
 lint: .venv/developer  ## check format, lint and types
 	$(RUN) -m black --check .

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.examples import ORIGIN
-from tests.matrix.answers import Known
+from tests.matrix.answers import Answer, Known
 from tests.matrix.template import Template
 from tests.matrix.verdicts import shown
 from tests.releases import Template as Repository
@@ -38,12 +38,8 @@ def first_or_last(whole: Template, place: int) -> Known:
 
 def preset(name: str) -> Known:
     """What a person gets who takes all that a preset suggests."""
-    (known,) = (
-        known
-        for known in template().questions.combinations()
-        if values(known) == {**values(known), **SUGGESTED[name]}
-    )
-    return known
+    known = {question: Answer.of(text) for question, text in SUGGESTED[name].items()}
+    return template().questions.completed(known)
 
 
 SUGGESTED = {
@@ -59,6 +55,10 @@ SUGGESTED = {
         "formatter": "black",
         "container": "none" if name == "starter" else "docker",
         "ci": "github",
+        "auth": "none" if name == "starter" else "api_key",
+        "limits": "none" if name == "starter" else "memory",
+        "prediction_log": "none" if name == "starter" else "sqlite",
+        "tracing": "none",
     }
     for name in ("starter", "standard")
 }

@@ -19,10 +19,11 @@ ASKED = {
     "problem",
 }
 DERIVED = {"made_for", "package_name", "project_slug"}
+DOORS = {"auth": "api_key", "limits": "memory", "prediction_log": "sqlite"}
 PRESETS = {
-    "starter": {"data_versioning": "none", "container": "none"},
-    "standard": {"data_versioning": "dvc", "container": "docker"},
-    "custom": {"data_versioning": "dvc", "container": "docker"},
+    "starter": dict.fromkeys(("data_versioning", "container", *DOORS), "none"),
+    "standard": {"data_versioning": "dvc", "container": "docker", **DOORS},
+    "custom": {"data_versioning": "dvc", "container": "docker", **DOORS},
 }
 
 
@@ -63,7 +64,7 @@ def test_a_preset_suggests_answers_and_all_are_recorded(preset: str) -> None:
     answers = answers_of(preset=preset)
     assert answers.keys() >= QUESTIONS.keys()
     expected = {"ci": "github", "formatter": "black", "licence": "MIT"}
-    expected |= {"python_version": "3.11"} | PRESETS[preset]
+    expected |= {"python_version": "3.11", "tracing": "none"} | PRESETS[preset]
     assert {name: answers[name] for name in expected} == expected
 
 

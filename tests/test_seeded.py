@@ -118,7 +118,7 @@ BUGS = (
     ),
     Bug(
         "a left-over word",
-        "template/.gitignore",
+        "template/.gitignore.jinja",
         "\n",
         "\n/.dvc/tmp\n",
         "words",

@@ -1,7 +1,7 @@
 """Imports and declared dependencies are the same, set by set: an environment that holds more would hide what is missing.
 
-What serves is installed without what trains. So what the command line and the service import when they start must be in the
-serving set; what waits inside a function until its verb runs, and all other modules, may need the training set too.
+What serves is installed without what trains, and without the fallback that only some models need. So what the command line and the service import when they start must be in the
+serving set; what waits inside a function until its verb runs, and all other modules, may need the other sets of the package too.
 """
 
 import ast
@@ -19,6 +19,8 @@ from tests.matrix.verdicts import Check
 MODULES = {
     "IPython": "ipython",
     "imblearn": "imbalanced-learn",
+    "jwt": "pyjwt",
+    "opentelemetry": "opentelemetry-sdk",
     "pythonjsonlogger": "python-json-logger",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
@@ -33,10 +35,13 @@ CALLED = {
     "ruff": ("Makefile", "ruff"),
 }
 REASONS = {
+    "opentelemetry-exporter-otlp-proto-http": "its modules lie in a folder that it shares with the SDK's",
+    "opentelemetry-proto": "so do these, with which a test reads what was sent",
     "httpx2": "FastAPI's TestClient sends requests with it",
     "ipykernel": "editors run the notebook with it",
     "types-pyyaml": "mypy reads it",
 }
+PACKAGE = ("serve", "fallback", "train")
 SERVING = ("src/*/cli.py", "src/*/kit/serve/*.py")
 
 
@@ -93,9 +98,9 @@ def imports(project: Project, path: str) -> Imports:
 def own(project: Project, module: str) -> str:
     """The file of the project that a module is; empty if it is none."""
     place = module.replace(".", "/")
-    for path in (f"src/{place}.py", f"src/{place}/__init__.py", f"tests/{place}.py"):
-        if project.has(path):
-            return path
+    for path in ("src/{}.py", "src/{}/__init__.py", "tests/{}.py", "tools/{}.py"):
+        if project.has(path.format(place)):
+            return path.format(place)
     return ""
 
 
@@ -139,7 +144,8 @@ def undeclared(project: Project, path: str) -> Iterator[str]:
     sets = groups(project)
     everything = {name for names in sets.values() for name in names}
     serving = {*sets[""], *sets["serve"]}
-    allowed = serving | sets["train"] if path.startswith("src/") else everything
+    package = {*sets[""], *(name for group in PACKAGE for name in sets[group])}
+    allowed = package if path.startswith("src/") else everything
     starts = path.startswith("src/") and path in starting(project)
     found = imports(project, path)
     missing = distributions(project, found.now) - (serving if starts else allowed)
@@ -159,7 +165,7 @@ def unused(project: Project, _: str) -> Iterator[str]:
         by_any |= used
         by_package |= used if path.startswith("src/") else set()
     for group, names in groups(project).items():
-        wanted = by_package if group in ("serve", "train") else by_any
+        wanted = by_package if group in PACKAGE else by_any
         for name in sorted(names - wanted - REASONS.keys()):
             path, word = CALLED.get(name, ("", ""))
             if not word or not re.search(rf"(?<!\w){word}\b", project.text(path)):

@@ -3,7 +3,8 @@
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import PurePosixPath
 
 import yaml
@@ -88,7 +89,10 @@ def made(project: Project, path: str) -> Iterator[str]:
 
 def verbs(source: str) -> set[str]:
     """The verbs of a Typer application."""
-    return set(re.findall(r"^@app\.command\(\)\ndef (\w+)", source, re.MULTILINE))
+    own = r"^@app\.command\(\)\ndef (\w+)"
+    others = r"^app\.(?:add_typer\(.*name=|command\()\"(\w+)\""
+    found = re.findall(f"{own}|{others}", source, re.MULTILINE)
+    return {name.replace("_", "-") for names in found for name in names if name}
 
 
 def called(project: Project, path: str) -> Iterator[str]:
@@ -96,24 +100,37 @@ def called(project: Project, path: str) -> Iterator[str]:
     lines = [line for line in spoken(project, path) if "#!" not in line]
     command = r"(?:uv|\$\(UV\)) run (?:--\S+ )*([^-\s]\S*)|\$\(RUN\) (\S+)"
     used = {a or b for line in lines for a, b in re.findall(command, line)}
-    script, packages = project.view("pyproject.toml", installed) or ("", frozenset())
-    verb = rf"(?:^|[\s\"']){re.escape(script)}(?:\", \"| )([a-z]+)\b"
+    # Asked of no file: pyproject.toml has thousands of versions, and all name the same command.
+    script = str(project.answer("project_slug"))
+    verb = rf"(?:^|[\s\"']){re.escape(script)}(?:\", \"| )([a-z]+(?:-[a-z]+)*)\b"
     asked = {word for line in lines for word in re.findall(verb, line)}
-    for name in sorted(used - packages - PYTHON - {script}):
-        yield f"uv run {name}: nothing that is declared brings it"
+    for name in sorted(used - PYTHON - {script}):
+        if not project.view("pyproject.toml", brings(name)):
+            yield f"uv run {name}: nothing that is declared brings it"
     if asked:
         (source,) = project.files("src/*/cli.py")
-        for word in sorted(asked - verbs(project.text(source))):
-            yield f"{script} {word}: no such verb"
+        for word in sorted(asked):
+            if not project.view(source, has_verb(word)):
+                yield f"{script} {word}: no such verb"
 
 
-def installed(pyproject: bytes) -> tuple[str, frozenset[str]]:
-    """The project's own command, and the packages whose commands are beside it."""
-    settings = tomllib.loads(pyproject.decode())
-    (script,) = settings["project"]["scripts"]
-    groups = settings["dependency-groups"].values()
-    lines = {line for group in groups for line in group}
-    return script, frozenset(re.split(r"[^\w-]", line)[0] for line in lines)
+# One function for a name, so that two looks for it are the same look.
+@cache
+def brings(name: str) -> Callable[[bytes], bool]:
+    """Whether a package of that name, with the command beside it, is declared."""
+
+    def brought(pyproject: bytes) -> bool:
+        groups = tomllib.loads(pyproject.decode())["dependency-groups"].values()
+        lines = (line for group in groups for line in group)
+        return any(re.split(r"[^\w-]", line)[0] == name for line in lines)
+
+    return brought
+
+
+@cache
+def has_verb(word: str) -> Callable[[bytes], bool]:
+    """Whether a command line has that verb."""
+    return lambda source: word in verbs(source.decode())
 
 
 def settings_named(project: Project, page: str) -> Iterator[str]:
@@ -130,9 +147,12 @@ def settings_named(project: Project, page: str) -> Iterator[str]:
 
 def example_settings(project: Project, path: str) -> Iterator[str]:
     """Each variable of .env.example is a setting."""
-    (source,) = project.files("src/*/kit/settings.py")
-    body = project.text(source).partition("class Settings(")[2].partition("\n\n\n")[0]
-    fields = {f.upper() for f in re.findall(r"^    ([a-z_]+): ", body, re.MULTILINE)}
+    classes = re.compile(
+        r"^class \w+\(BaseSettings\):\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL
+    )
+    sources = map(project.text, project.files("src/*/kit/*.py"))
+    bodies = "".join(body for text in sources for body in classes.findall(text))
+    fields = {f.upper() for f in re.findall(r"^    ([a-z_]+): ", bodies, re.MULTILINE)}
     named = set(re.findall(r"^#? ?([A-Z_]+)=", project.text(path), re.MULTILINE))
     yield from (f"{name} is no setting" for name in sorted(named - fields))
     yield from (f"the setting {n} is not shown" for n in sorted(fields - named))

@@ -27,18 +27,36 @@ from tests.matrix.template import Template
 from tests.matrix.verdicts import Decision, Problems
 from tests.ownership import PACKAGE
 
-# What they start, and what is taken away from it beside all that is UNSEEN.
+# What answers add to the service. It has tests of its own, and a pipeline and the core's life have no use for it.
+PARTS = tuple(
+    f"src/{PACKAGE}/kit/{module}.py"
+    for module in (
+        "export",
+        "serve/auth",
+        "serve/feedback",
+        "serve/journal",
+        "serve/limits",
+        "serve/logdb",
+        "serve/parts",
+        "serve/shared",
+        "serve/tracing",
+    )
+)
+PIPELINE = (".dvc/", ".dvcignore", "data/dvc.yaml", "dvc.yaml")
+# What starts processes, and what is taken away from it beside all that is UNSEEN.
 STARTS_PROCESSES: dict[str, tuple[str, ...]] = {
-    "tests/test_dvc.py": (),
-    "tests/test_life.py": (".dvc/", ".dvcignore", "data/dvc.yaml", "dvc.yaml"),
+    "tests/test_dvc.py": PARTS,
+    "tests/test_life.py": (*PARTS, *PIPELINE),
 }
 # They ask about the repository that the project is in, and read no file of it.
 HARMLESS = {"git"}
-# Read by GitHub, by an image's build, by editors and by people: no process of a test opens them.
+# Read by git, GitHub, an image's build, editors and people: no process of a test opens them.
 UNSEEN = (
     ".copier-answers.yml",
     ".dockerignore",
+    ".env.example",
     ".github/",
+    ".gitignore",
     ".pre-commit-config.yaml",
     "Dockerfile",
     "Makefile",

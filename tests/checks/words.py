@@ -9,6 +9,8 @@ from tests.matrix.verdicts import Check
 
 # Question, answer: its words, as regular expressions.
 WORDS = {
+    ("auth", "api_key"): (r"(?i:api[ _-]key)", r"\bkeys/keys\.json"),
+    ("auth", "jwt"): (r"(?i:\bjwt)", r"\b[Bb]earer\b"),
     ("ci", "github"): (r"GitHub Actions", r"\bCI\b", r"\.github/"),
     ("container", "docker"): (r"(?i:docker)", r"\bcontainer", r"\bimage\b"),
     ("data_versioning", "dvc"): (r"(?i:\bdvc\b)",),
@@ -16,11 +18,15 @@ WORDS = {
     ("formatter", "ruff"): (r"ruff format",),
     ("licence", "Apache-2.0"): (r"Apache",),
     ("licence", "BSD-3-Clause"): (r"\bBSD\b",),
+    ("limits", "redis"): (r"(?i:redis\b)",),
     ("licence", "MIT"): (r"\bMIT\b",),
+    ("prediction_log", "postgres"): (r"(?i:postgres|psycopg)",),
+    ("prediction_log", "sqlite"): (r"predictions\.db",),
     ("problem", "classification"): (r"(?i:classification)", r"\bfraud"),
     ("problem", "regression"): (r"\bregression", r"(?i:\bhouse|\brent\b)"),
     ("python_version", "3.12"): (r"(?:[Pp]ython[: ]|\")3\.12\b",),
     ("python_version", "3.13"): (r"(?:[Pp]ython[: ]|\")3\.13\b",),
+    ("tracing", "opentelemetry"): (r"(?i:opentelemetry|\btrac(e|es|ed|ing)\b)",),
 }
 
 

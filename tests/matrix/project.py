@@ -85,7 +85,8 @@ def reader(template: Template, way: Way) -> Reader:
             return template.kind(subject, way)
         if what == "listing":
             return template.listing(subject, way)
-        digest = template.digest(subject, way)
-        return digest if what == "content" else template.view(digest, what)
+        if what == "content":
+            return template.digest(subject, way)
+        return template.view(subject, what, way)
 
     return look

@@ -5,7 +5,7 @@ there; a combination's project is looked up in them.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from tests.matrix.cells import Cell
 from tests.matrix.jinja import Place
 from tests.matrix.questions import Questions, Way
 from tests.matrix.sources import Extra, Failure, Source, Sources
+from tests.matrix.views import View
 
 WIDE = 64
 """A file with more versions than this is cut into pieces."""
@@ -39,7 +40,8 @@ class Template:
         self.questions = Questions(self.worker, domains)
         self.paths: dict[str, list[Source]] = {}
         self._texts: dict[str, bytes] = {}
-        self._views: dict[tuple[str, Callable[[bytes], Any]], Any] = {}
+        self._digests: dict[str, list[tuple[Known, str]]] = {}
+        self._views: dict[tuple[str, Callable[[bytes], Hashable]], View] = {}
         matcher = lambda trace: self.questions.evaluate(trace, self._matcher)
         self._excluded = Cell("_exclude", matcher)
         self._matchers = [m for _, m in self.questions.explore(self._excluded)]
@@ -110,11 +112,19 @@ class Template:
                 if place == path:
                     yield source, extra
 
-    def view(self, digest: str, of: Callable[[bytes], Any]) -> Any:
-        """What a function says of a file's content; nothing where there is none."""
-        if digest and (digest, of) not in self._views:
-            self._views[digest, of] = of(self.text(digest))
-        return self._views[digest, of] if digest else None
+    def view(
+        self, path: str, of: Callable[[bytes], Hashable], way: Way
+    ) -> Hashable | None:
+        """What a function says of a file's content, by the answers that matter to it; nothing where there is none."""
+        if path not in self._digests:
+            found = self.questions.explore(lambda way: self.digest(path, way))
+            self._digests[path] = list(found)
+        if (path, of) not in self._views:
+            versions = {digest for _, digest in self._digests[path] if digest}
+            said = {digest: of(self.text(digest)) for digest in versions}
+            ways = [(known, said.get(digest)) for known, digest in self._digests[path]]
+            self._views[path, of] = View(ways)
+        return self._views[path, of](way)
 
     def tree(self, known: Known) -> dict[str, bytes]:
         """The files of one combination."""

@@ -11,7 +11,12 @@ import yaml
 from tests.rendering import ANSWERS_FILE, render
 
 # The smallest project that has an image.
-ANSWERS = {"project_name": "Harbour Pilot", "preset": "starter", "container": "docker"}
+ANSWERS = {
+    "project_name": "Harbour Pilot",
+    "preset": "starter",
+    "container": "docker",
+    "prediction_log": "sqlite",
+}
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,19 @@ def test_health_check_finds_it_healthy(cold: Container) -> None:
     cold.wait("healthy", lambda: cold.state("Health.Status") == "healthy")
 
 
+def test_the_prediction_log_has_a_place_that_it_may_write_to(cold: Container) -> None:
+    count = "import sqlite3; print(sqlite3.connect('/log/predictions.db').execute('SELECT count(*) FROM predictions').fetchone())"
+    cold.wait(
+        "the log is there",
+        lambda: (
+            cold.python("import os; print(os.path.exists('/log/predictions.db'))")
+            == "True"
+        ),
+    )
+
+    assert cold.python(count) == "(0,)"
+
+
 def test_health_check_follows_another_port(
     engine: Engine, image: str, tmp_path: Path
 ) -> None:
@@ -211,7 +224,9 @@ def test_dockerfile_holds_no_free_text_and_pulls_no_frontend() -> None:
     text = DOCKERFILE.read_text()
 
     assert set(re.findall(r"{{ (.+?) }}", text)) == {"project_slug", "python_version"}
-    assert "{%" not in text
+    assert {tag.split()[0] for tag in re.findall(r"{% (.+?) %}", text)} == {
+        *("if", "elif", "else", "endif")
+    }
     assert "syntax=" not in text
 
 

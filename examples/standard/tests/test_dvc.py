@@ -10,7 +10,7 @@ from conftest import ROOT, raw_table
 
 from fraud_watch.kit.schema import Schema
 
-FILES = ("schema.yaml", "dvc.yaml", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore")
+FILES = ("schema.yaml", "dvc.yaml", ".dvc/config", ".dvc/.gitignore", ".dvcignore")
 
 
 def run(*command: str, cwd: Path) -> str:
@@ -29,7 +29,8 @@ def repository(tmp_path: Path, project: Path, schema: Schema) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, folder / name)
     shutil.copyfile(project / "params.yaml", folder / "params.yaml")
-    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    # The service has no part in a pipeline.
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "serve"))
     (folder / "data").mkdir()
     raw_table(schema).to_csv(folder / "data" / "raw.csv", index=False)
     run("git", "init", "--quiet", cwd=folder)

@@ -107,6 +107,11 @@ def test_a_request_that_does_not_fit_is_refused_by_field(field: str, value: Any)
     assert caught.value.errors()[0]["loc"][0] == field
 
 
+def test_a_whole_number_may_be_written_as_json_schema_allows() -> None:
+    record = small().reader.one(json.dumps({**GOOD, "count": 7.0}).encode())
+    assert small().arrays([record])["count"].tolist() == [7.0]
+
+
 def test_a_record_and_a_row_become_the_same_arrays() -> None:
     schema = small()
     record = TypeAdapter[Any](schema.request_model()).validate_json(json.dumps(GOOD))

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from fraud_watch import cli, data
+from fraud_watch import data
 from fraud_watch.kit import UserError
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.settings import Params
@@ -250,4 +250,6 @@ def main(
 
 
 if __name__ == "__main__":
+    from fraud_watch import cli
+
     cli.run(partial(typer.run, main))

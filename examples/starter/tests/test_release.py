@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,9 @@ import pytest
 from fraud_watch.features import features
 from fraud_watch.kit import UserError, registry, task, train
 from fraud_watch.kit.columns import Columns
-from fraud_watch.kit.predictor import BrokenModelError, open_model
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.settings import PROJECT, Params, Settings
-from fraud_watch.kit.store import Store
+from fraud_watch.kit.store import BrokenModelError, Manifest, Store, open_model, write
 
 
 @pytest.fixture
@@ -28,6 +28,17 @@ def shop(tmp_path: Path, published: Path) -> Store:
         shop.publish(version, published)
     shop.promote("1")
     return shop
+
+
+@pytest.fixture
+def fallback(prepared: train.Prepared, params: Params, tmp_path: Path) -> Path:
+    """The files of a model that scikit-learn serves."""
+    learned = train.fit(prepared, params, params.model.options)
+    manifest = Manifest(run="none", decision=learned.decision, engine="sklearn", why="for a test")
+    sample = prepared.schema.sample(8)
+    write(tmp_path / "fallback", Path("schema.yaml"), learned.estimator, manifest, sample)
+    open_model(tmp_path / "fallback")
+    return tmp_path / "fallback"
 
 
 def test_promote_asks_for_the_gate_and_moves_files_pointer_and_alias(
@@ -123,7 +134,7 @@ def test_a_store_can_be_made_again_from_the_registry(
     assert sorted(path.name for path in Store(tmp_path).folder(trained.version).iterdir()) == names
 
 
-@pytest.mark.parametrize("name", ["model.skops", "schema.yaml", "parity.json", "manifest.json"])
+@pytest.mark.parametrize("name", ["plan.json", "plan.npz", "schema.yaml", "parity.json", "manifest.json"])
 def test_a_file_that_changed_or_is_gone_is_refused(shop: Store, name: str) -> None:
     champion = shop.champion()
     assert champion is not None
@@ -142,10 +153,10 @@ def test_a_model_that_computes_something_else_here_is_refused(
     copy = tmp_path / "model"
     shutil.copytree(published, copy)
 
-    def altered(columns: Columns) -> dict[str, np.ndarray]:
+    def other(columns: Columns) -> dict[str, np.ndarray]:
         return {n: v * 2 + 1 if v.dtype != object else v for n, v in features(columns).items()}
 
-    monkeypatch.setattr("fraud_watch.kit.predictor.features", altered)
+    monkeypatch.setattr("fraud_watch.kit.predictor.features", other)
     with pytest.raises(BrokenModelError, match="predicts differently here than in training"):
         open_model(copy)
     monkeypatch.setattr("fraud_watch.kit.predictor.features", lambda _: {})
@@ -153,13 +164,37 @@ def test_a_model_that_computes_something_else_here_is_refused(
         open_model(copy)
 
 
-def test_a_model_may_only_hold_types_of_known_packages(published: Path, tmp_path: Path) -> None:
+def altered(folder: Path, **entries: object) -> None:
+    """As if the training had written another manifest."""
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+
+
+def test_a_model_may_only_hold_types_of_known_packages(fallback: Path) -> None:
+    altered(fallback, types=["os.system"])
+    with pytest.raises(BrokenModelError, match=r"not trusted: os\.system"):
+        open_model(fallback)
+
+
+@pytest.mark.parametrize("name", ["plan.json", "plan.npz"])
+def test_half_a_plan_is_a_broken_model(published: Path, tmp_path: Path, name: str) -> None:
+    """Whatever a program that knows the hashes may have written."""
     copy = tmp_path / "model"
     shutil.copytree(published, copy)
-    manifest = json.loads((copy / "manifest.json").read_text())
-    (copy / "manifest.json").write_text(json.dumps({**manifest, "types": ["os.system"]}))
-    with pytest.raises(BrokenModelError, match=r"not trusted: os\.system"):
+    part = copy / name
+    part.write_bytes(part.read_bytes()[: part.stat().st_size // 2])
+    altered(copy, files={})
+    with pytest.raises(BrokenModelError, match="cannot predict here"):
         open_model(copy)
+
+
+def test_a_service_without_scikit_learn_says_how_to_get_it(
+    fallback: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "skops.io", None)
+    monkeypatch.setitem(sys.modules, "skops", None)
+    with pytest.raises(BrokenModelError, match=r"skops.* is not installed here: uv sync --group fallback"):
+        open_model(fallback)
 
 
 def test_a_damaged_pointer_is_named(shop: Store) -> None:
@@ -177,7 +212,7 @@ def test_promoting_again_makes_damaged_files_whole(
     shop = Store(mine.store)
     champion = shop.champion()
     assert champion is not None
-    model = shop.folder(trained.version) / "model.skops"
+    model = shop.folder(trained.version) / "plan.npz"
     for damage in (lambda: model.write_bytes(b"x"), lambda: shutil.rmtree(model.parent)):
         damage()
         with pytest.raises(BrokenModelError):
@@ -238,7 +273,7 @@ def test_the_challenger_is_the_newest_that_passed(trained: train.Result, machine
 
 
 def test_what_cannot_even_be_loaded_is_a_broken_model(
-    published: Path, monkeypatch: pytest.MonkeyPatch
+    fallback: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where model.py has a class that this service lacks: the service goes on with the model before."""
 
@@ -247,7 +282,7 @@ def test_what_cannot_even_be_loaded_is_a_broken_model(
 
     monkeypatch.setattr("skops.io.load", fail)
     with pytest.raises(BrokenModelError, match="no such class"):
-        open_model(published)
+        open_model(fallback)
 
 
 def test_the_parity_sample_spans_the_test_rows_and_holds_nothing_personal(

@@ -1,6 +1,7 @@
 """The service: cold start, answers equal to the offline ones, errors by field, new champions."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +12,10 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from fraud_watch.kit.predictor import open_model
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.serve.app import create_app
 from fraud_watch.kit.settings import Settings
-from fraud_watch.kit.store import Store
+from fraud_watch.kit.store import Store, open_model
 from fraud_watch.kit.task import answers
 
 
@@ -98,6 +98,16 @@ def test_a_body_that_is_no_record_is_a_problem_that_names_the_field(
     assert field in [error["field"] for error in response.json()["errors"]]
 
 
+def test_a_field_given_twice_is_refused_by_name(ready: TestClient, schema: Schema) -> None:
+    record, twice = json.dumps(schema.example()), schema.inputs[0].name
+    double = record[:-1] + f', "{twice}": ' + json.dumps(schema.example()[twice]) + "}"
+    batch = '{"records": [' + record + ", " + double + "]}"
+    for path, body in (("/predict", double), ("/predict/batch", batch)):
+        response = ready.post(path, content=body)
+        assert response.status_code == 422
+        assert [error["field"] for error in response.json()["errors"]] == [twice]
+
+
 def test_each_field_is_missed_by_name(ready: TestClient, schema: Schema) -> None:
     for column in schema.inputs:
         record = {name: value for name, value in schema.example().items() if name != column.name}
@@ -127,9 +137,8 @@ def test_a_failure_inside_is_a_problem_without_details(
     shop: Store, monkeypatch: pytest.MonkeyPatch, schema: Schema
 ) -> None:
     shop.promote("1")
-    monkeypatch.setattr("fraud_watch.kit.task.answers", lambda *_: 1 / 0)
-    app = create_app(Settings(store=shop.root))
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with TestClient(create_app(Settings(store=shop.root))) as client:
+        monkeypatch.setattr("fraud_watch.kit.task.answers", lambda *_: 1 / 0)
         response = client.post("/predict", json=schema.example())
     assert response.status_code == 500
     assert "division" not in response.text
@@ -140,11 +149,11 @@ def test_a_new_champion_serves_without_a_restart_and_a_broken_one_is_refused(
 ) -> None:
     shop.promote("2")
     until(ready, "/model", 200, '"version":"2"')
-    damaged = shop.folder("1") / "model.skops"
+    damaged = shop.folder("1") / "plan.npz"
     damaged.write_bytes(damaged.read_bytes()[:-100])
     shop.promote("1")
     said = until(ready, "/readyz", 200, "has changed since")
-    assert "model.skops" in said["detail"]
+    assert "plan.npz" in said["detail"]
     assert ready.post("/predict", json=schema.example()).json()["model_version"] == "2"
     assert "model_load_failures_total 1.0" in ready.get("/metrics").text
     shop.roll_back()
@@ -161,11 +170,21 @@ def test_a_store_that_cannot_be_read_leaves_the_model_serving(
     assert ready.post("/predict", json=schema.example()).status_code == 200
 
 
-def test_metrics_count_requests_and_predictions_by_version(ready: TestClient, schema: Schema) -> None:
+def counted(text: str, name: str, label: str) -> float:
+    """The sum over the samples of a metric that have that label."""
+    lines = [line for line in text.splitlines() if line.startswith(name) and label in line]
+    return sum(float(line.split()[-1]) for line in lines)
+
+
+def test_metrics_count_requests_predictions_and_values_by_bin(ready: TestClient, schema: Schema) -> None:
     ready.post("/predict/batch", json={"records": [schema.example()] * 3})
     ready.get("/made/up/by/a/caller")
     text = ready.get("/metrics").text
-    assert 'predictions_total{version="1"} 3.0' in text
+    assert counted(text, "predictions_total", 'version="1"') == 3
+    for column in schema.inputs:
+        if column.type in ("number", "integer", "boolean", "category") and not column.pii:
+            assert counted(text, "feature_rows_total", f'feature="{column.name}"') == 3
+            assert counted(text, "feature_training_rows", f'feature="{column.name}"') > 100
     assert 'http_requests_total{path="/predict/batch",status="200"} 1.0' in text
     assert 'model_loaded{version="1"} 1.0' in text
     assert "made/up" not in text
@@ -187,7 +206,16 @@ def test_the_documentation_follows_the_schema(ready: TestClient, schema: Schema)
     batch = document["paths"]["/predict/batch"]["post"]["requestBody"]
     assert json.dumps(batch).count("#/components/schemas/Record") == 1
     assert "Record" in document["components"]["schemas"]
-    assert ready.get("/docs").status_code == 200
+
+
+def test_the_page_of_documentation_needs_no_other_server(ready: TestClient) -> None:
+    page = ready.get("/docs")
+    assert page.status_code == 200
+    parts = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(parts) >= 3
+    for part in parts:
+        assert part.startswith("/")
+        assert ready.get(part).status_code == 200
 
 
 def test_the_model_says_what_it_is(ready: TestClient, schema: Schema) -> None:

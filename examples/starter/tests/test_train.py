@@ -13,10 +13,10 @@ from conftest import raw_table
 from fraud_watch.kit import UserError, card, gate, task, train
 from fraud_watch.kit.columns import Column
 from fraud_watch.kit.learn import score
-from fraud_watch.kit.predictor import Model, figures, open_model
+from fraud_watch.kit.predictor import Model, figures
 from fraud_watch.kit.schema import Expectations, Schema
 from fraud_watch.kit.settings import Params, Settings, Split
-from fraud_watch.kit.store import Store
+from fraud_watch.kit.store import Store, open_model
 from fraud_watch.kit.table import checked, split
 
 
@@ -32,14 +32,16 @@ def test_the_run_keeps_everything_that_explains_it(trained: train.Result) -> Non
     assert len(run.data.tags["data_sha256"]) == 64
     assert {"git_commit", "lock_sha256"} <= run.data.tags.keys()
     artifacts = {file.path for file in mlflow.MlflowClient().list_artifacts(trained.run)}
-    assert {"model_card.md", "plots"} <= artifacts
+    assert {"model_card.md", "plots", "estimator.skops"} <= artifacts
+    assert run.data.tags["engine"] == trained.choice.engine == "plan"
+    assert run.data.metrics["microseconds_plan"] < run.data.metrics["microseconds_sklearn"]
     plots = mlflow.MlflowClient().list_artifacts(trained.run, "plots")
     assert all(plot.file_size and plot.file_size > 5_000 for plot in plots)
 
 
 def test_the_card_tells_figures_intervals_gate_and_limits(trained: train.Result, schema: Schema) -> None:
     card = trained.card.read_text(encoding="utf-8")
-    for section in ("What it is worth", "The gate", "What it looks at", "Where it ends"):
+    for section in ("What it is worth", "The gate", "How it answers", "What it looks at", "Where it ends"):
         assert f"## {section}" in card
     assert all(column.name in card for column in schema.inputs)
     assert f"| score | {trained.metrics['score']:.4g} |" in card
@@ -57,7 +59,8 @@ def test_the_same_inputs_give_the_same_model_and_nothing_is_learnt_from_the_test
     learned = train.fit(other, params, params.model.options)
     model = open_model(published)
     first = prepared.examine(model).raw
-    np.testing.assert_array_equal(first, figures(learned.estimator, prepared.features.iloc[test]))
+    again = figures(learned.estimator, prepared.features.iloc[test])
+    np.testing.assert_allclose(first, again, rtol=1e-9, atol=1e-9)
     assert learned.decision == model.manifest.decision
 
 
@@ -204,7 +207,7 @@ def test_a_champion_that_todays_code_cannot_run_is_held_by_its_own_score(
     mine = machine.model_copy(update={"store": tmp_path})
     Store(tmp_path).publish(trained.version, published)
     Store(tmp_path).promote(trained.version)
-    (Store(tmp_path).folder(trained.version) / "model.skops").unlink()
+    (Store(tmp_path).folder(trained.version) / "plan.npz").unlink()
     result = train.train(params, mine, lambda _: nullcontext())
     (held,) = (check for check in result.checks if check.name == "loss to champion's own score")
     assert held.figure == pytest.approx(0)

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from .kit import UserError
+from .kit import UserError, access
 from .kit.schema import Schema
 from .kit.settings import PARAMS, PROJECT, SCHEMA, Params, settings
 
@@ -32,6 +33,7 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 HELP = "Train, judge, promote and serve the model. On a first day: fetch, train, promote, serve."
 app = typer.Typer(name=PROJECT, help=HELP, no_args_is_help=True, pretty_exceptions_enable=False)
+app.add_typer(access.verbs, name="keys")
 console = Console(highlight=False)
 DEMO = Path("data", "demo.py")
 
@@ -80,7 +82,8 @@ def train() -> None:
 
     result = train.train(Params.load(PARAMS), settings(), step)
     figures = ", ".join(f"{name} {value:.3g}" for name, value in result.metrics.items())
-    console.print(f"Version [bold]{result.version}[/]: {figures}\nModel card: {result.card}")
+    console.print(f"Version [bold]{result.version}[/]: {figures}")
+    console.print(f"{escape(str(result.choice))}\nModel card: {result.card}", highlight=False)
     _verdict(result.version, result.checks)
 
 
@@ -99,7 +102,7 @@ def promote(version: Version = None) -> None:
     """Let a version serve. It must have passed the gate against the champion of now."""
     from .kit import registry
 
-    console.print(f"[green]✓[/] Version [bold]{registry.promote(settings(), version)}[/] is the champion")
+    _champion(registry.promote(settings(), version), "is the champion")
 
 
 @app.command()
@@ -107,7 +110,7 @@ def rollback() -> None:
     """Let the champion before this one serve again."""
     from .kit import registry
 
-    console.print(f"[green]✓[/] Version [bold]{registry.roll_back(settings())}[/] is the champion again")
+    _champion(registry.roll_back(settings()), "is the champion again")
 
 
 @app.command()
@@ -127,6 +130,7 @@ def serve() -> None:
     import uvicorn
 
     from .kit.serve.app import create_app
+    from .kit.serve.parts import parts
     from .kit.serve.telemetry import log_as_json
 
     here = settings()
@@ -134,16 +138,29 @@ def serve() -> None:
         typer.echo(f"Documentation: http://{here.host}:{here.port}/docs\nA call to paste:\n")
         call()
     log_as_json(here.log_level)
-    service = create_app(here)
-    uvicorn.run(service, host=here.host, port=here.port, log_config=None, timeout_graceful_shutdown=10)
+    uvicorn.run(
+        create_app(here, parts(here)),
+        host=here.host,
+        port=here.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+def headers() -> dict[str, str]:
+    """What a request of this machine's own carries, and what opens the service to it."""
+    return {"Content-Type": "application/json"} | access.headers()
 
 
 @app.command()
 def call() -> None:
     """Print a request for the running service, ready to paste."""
     here, record = settings(), Schema.load(SCHEMA).example()
-    body = shlex.quote(json.dumps(record, ensure_ascii=False))
-    typer.echo(f"curl -s http://{here.host}:{here.port}/predict -H Content-Type:application/json -d {body}")
+    words = ["curl", "-s", f"http://{here.host}:{here.port}/predict"]
+    words += [word for name, value in headers().items() for word in ("-H", f"{name}:{value}")]
+    typer.echo(shlex.join([*words, "-d", json.dumps(record, ensure_ascii=False)]))
 
 
 @app.command()
@@ -169,6 +186,20 @@ def score(
 
 
 @app.command()
+def export_log(
+    output: Annotated[Path, typer.Argument(help="Where the rows go: a .parquet file.")],
+    since: Annotated[datetime | None, typer.Option(help="Only from this time on, in UTC.")] = None,
+    labelled: Annotated[bool, typer.Option(help="Only those whose label has come.")] = False,
+) -> None:
+    """Write the logged predictions, with the labels that have come, as a table to train on."""
+    from .kit.export import export_log
+
+    with step(f"Writing {output}"):
+        rows = export_log(Schema.load(SCHEMA), output, since, labelled)
+    console.print(f"{rows} predictions")
+
+
+@app.command()
 def demo() -> None:
     """The whole life in one go: fetch, train, promote, serve, one prediction, stop."""
     from .kit import registry, train
@@ -178,7 +209,8 @@ def demo() -> None:
     result = train.train(Params.load(PARAMS), settings(), step)
     if _verdict(result.version, result.checks):
         registry.promote(settings(), result.version)
-        console.print(f"[green]✓[/] Promoted version {result.version}")
+        console.print(escape(str(result.choice)))
+        _champion(result.version, "is the champion")
     elif Store(settings().store).champion() is None:
         raise UserError("the first model did not pass the gate, so there is nothing to serve: see above")
     example = Schema.load(SCHEMA).example()
@@ -198,6 +230,15 @@ def run(command: Callable[[], object] = app) -> None:
         sys.exit(2)
 
 
+def _champion(version: str, what: str) -> None:
+    """Say who serves, and what a service must have for it."""
+    from .kit.store import Store
+
+    console.print(f"[green]✓[/] Version [bold]{version}[/] {what}")
+    if needs := Store(settings().store).needs(version):
+        console.print(f"[yellow]![/] To serve it, {escape(needs)}")
+
+
 def _verdict(version: str, checks: "list[Check]") -> bool:
     """Show what the gate said; gives whether all of it is good."""
     listing = Table("check", "passed", title=f"The gate on version {version}", title_justify="left")
@@ -211,7 +252,7 @@ def _verdict(version: str, checks: "list[Check]") -> bool:
 
 
 def _ask(url: str, record: dict[str, object]) -> object:
-    request = urllib.request.Request(url, json.dumps(record).encode(), {"Content-Type": "application/json"})
+    request = urllib.request.Request(url, json.dumps(record).encode(), headers())
     try:
         with urllib.request.urlopen(request, timeout=10) as response:
             return json.load(response)
@@ -225,8 +266,10 @@ def _running() -> Iterator[str]:
     import uvicorn
 
     from .kit.serve.app import create_app
+    from .kit.serve.parts import parts
 
-    server = uvicorn.Server(uvicorn.Config(create_app(settings()), port=0, log_level="warning"))
+    here = settings()
+    server = uvicorn.Server(uvicorn.Config(create_app(here, parts(here)), port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     with step("Starting the service"):
         thread.start()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from locust import HttpUser, between, task
 
+from fraud_watch.cli import headers
 from fraud_watch.kit.schema import Schema
 
 SCHEMA = Schema.load(Path(__file__).parents[2] / "schema.yaml")
@@ -18,6 +19,9 @@ class Caller(HttpUser):
     """Asks for one record most of the time, and for many now and then."""
 
     wait_time = between(0.0, 0.05)
+
+    def on_start(self) -> None:
+        self.client.headers.update(headers())
 
     @task(9)
     def one(self) -> None:

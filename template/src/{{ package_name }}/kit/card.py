@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from . import learn
 from .columns import Column, Numbers
-from .gate import EVERY, Checks, Exam
+from .gate import EVERY, Checks, Choice, Exam
 from .predictor import Model
 from .settings import PROJECT, Params
 from .table import columns_of, data_hash
@@ -83,15 +83,19 @@ def pictures(exam: Exam, report: Report) -> dict[str, Figure]:
     return learn.plots(exam.model, exam.truth, exam.raw) | {"importance": figure}
 
 
-def write(version: str, exam: Exam, report: Report, checks: Checks, params: Params, data: "Prepared") -> Path:
+def write(
+    version: str, exam: Exam, report: Report, checks: Checks, choice: Choice, params: Params, data: "Prepared"
+) -> Path:
     """Write ``reports/model_card.md``, and the figures alone beside it for programs."""
     PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(render(version, exam, report, checks, params, data), encoding="utf-8")
+    PAGE.write_text(render(version, exam, report, checks, choice, params, data), encoding="utf-8")
     PAGE.with_name("metrics.json").write_text(json.dumps(report.metrics, indent=2) + "\n", encoding="utf-8")
     return PAGE
 
 
-def render(version: str, exam: Exam, report: Report, checks: Checks, params: Params, data: "Prepared") -> str:
+def render(
+    version: str, exam: Exam, report: Report, checks: Checks, choice: Choice, params: Params, data: "Prepared"
+) -> str:
     schema, manifest, rows = data.schema, exam.model.manifest, data.rows
     figures = []
     for name, value in report.metrics.items():
@@ -129,6 +133,10 @@ Those with {params.gate.slice_rows} rows or more, and enough to judge by:
 ## The gate
 
 {verdicts}
+
+## How it answers
+
+{choice}.
 
 ## What it looks at
 

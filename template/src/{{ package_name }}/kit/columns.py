@@ -1,8 +1,9 @@
 """Columns: how schema.yaml describes one, and the arrays that features and models see."""
 
+from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NotRequired, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,11 @@ def _moment(value: Any) -> datetime:
         return naive(datetime.fromisoformat(value))
     except (TypeError, OverflowError):
         raise ValueError("Input should be a date or a time in ISO 8601, as text") from None
+
+
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number, and its schemas call 7.0 an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 Text = Annotated[str, Field(max_length=100_000)]
@@ -77,21 +83,27 @@ class Column(Named):
             raise ValueError(f"min: {self.min} is above max, {self.max}")
         return self
 
+    @property
+    def dtype(self) -> str:
+        """Of the array that features and models see."""
+        return {"category": "O", "text": "O", "datetime": "M8[us]"}.get(self.type, "f8")
+
     def array(self, values: Sequence[Any]) -> NDArray[Any]:
         """Python values as the array that features and models see."""
-        if self.type in ("category", "text"):
-            return np.array(values, dtype=object)
-        return np.array(values, dtype="datetime64[us]" if self.type == "datetime" else np.float64)
+        return np.array(values, dtype=self.dtype)
 
     def field(self) -> Any:
-        """The column as a field of the request model: type, range, enumeration, meaning, example."""
-        kind = KINDS.get(self.type) or Literal[self.categories]
-        about: dict[str, Any] = {"alias": self.name, "description": self.meaning or None}
-        about["examples"] = [self.sample_value()]
+        """The column as a field of a request: type, range, enumeration, meaning, example."""
+        kind: Any = KINDS.get(self.type) or Literal[self.categories]
         # Whole numbers are kept as float64, which holds these exactly.
         least, most = (-(2**53), 2**53) if self.type == "integer" else (None, None)
-        about |= {"ge": least if self.min is None else self.min, "le": most if self.max is None else self.max}
-        return (kind | None, Field(None, **about)) if self.nullable else (kind, Field(**about))
+        low: Any = least if self.min is None else self.min
+        high: Any = most if self.max is None else self.max
+        kind = Annotated[kind, Field(ge=low, le=high)]
+        if self.type == "integer":
+            kind = Annotated[kind, BeforeValidator(_whole)]
+        about = Field(description=self.meaning or None, examples=[self.sample_value()])
+        return NotRequired[Annotated[kind | None, about]] if self.nullable else Annotated[kind, about]
 
     def sample_value(self) -> Any:
         """One plausible value, fit for JSON."""
@@ -117,6 +129,45 @@ class Column(Named):
         inner = low + rng.random(rows) * (high - low)
         values = np.where(rng.random(rows) < 0.04, rng.choice([low, high], rows), inner)
         return np.round(values) if self.type == "integer" else values
+
+
+class Coded(np.ndarray[Any, np.dtype[Any]]):
+    """Cells with the dictionary that they came with: ``entries[codes]``. What is made of them is without."""
+
+    entries: NDArray[Any] | None
+    codes: NDArray[Any] | None
+
+    def __array_finalize__(self, made_from: Any) -> None:
+        self.entries = self.codes = None
+
+    @classmethod
+    def of(cls, entries: NDArray[Any], codes: NDArray[Any]) -> Self:
+        cells: Self = entries[codes].view(cls)
+        cells.entries, cells.codes = entries, codes
+        return cells
+
+
+class Bins(Part):
+    """How the values of a column were spread in training: rows by bin, which ``edges`` cut numbers into."""
+
+    edges: tuple[float, ...] = ()
+    rows: dict[str, int] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> Self:
+        edges: Any = ()
+        if values.dtype != object and not np.isnan(values).all():
+            edges = np.unique(np.nanquantile(values, np.arange(1, 10) / 10)).tolist()
+        return cls(edges=edges, rows=cls(edges=edges).count(values))
+
+    def count(self, values: NDArray[Any]) -> dict[str, int]:
+        """Rows by bin: a category's name, or the upper end of a range of numbers."""
+        if values.dtype == object:
+            return {"missing" if v is None else str(v): rows for v, rows in Counter(values.tolist()).items()}
+        names = [*map(str, self.edges), "+Inf", "missing"]
+        # NaN is sorted behind every edge, as what lies above the last one is.
+        places = np.searchsorted(self.edges, values) + np.isnan(values)
+        return dict(zip(names, np.bincount(places, minlength=len(names)).tolist(), strict=True))
 
 
 def as_is(columns: Columns, without: Container[str] = ()) -> dict[str, NDArray[Any]]:

@@ -17,17 +17,17 @@ from mlflow import MlflowClient
 from numpy.typing import NDArray
 
 from .. import model as yours
-from ..features import features
 from . import UserError, card, gate, learn, registry
 from .columns import Numbers
-from .gate import Checks, Exam
-from .predictor import BrokenModelError, Manifest, Model, as_rows, figures, open_model, sha256, write
+from .gate import Checks, Choice, Exam
+from .predictor import Model, as_rows, figures, made
 from .schema import Schema
 from .settings import SCHEMA, Params, Settings
-from .store import Store
+from .store import BrokenModelError, Manifest, Store, dump, open_model, sha256, write
 from .table import Rows, columns_of, data_hash, load, split
 
 PARITY_ROWS = 32
+HELD_ROWS = 1_000
 Step = Callable[[str], AbstractContextManager[Any]]
 
 
@@ -47,6 +47,14 @@ class Prepared:
         raw = model.raw(columns_of(self.schema, frame))
         dummy = learn.dummy(self.schema, self.target[self.rows.train], len(frame))
         return Exam(model, frame, self.target[self.rows.test], raw, dummy)
+
+    def choose(self, learned: "Learned", seed: int) -> Choice:
+        """What may serve the fitted estimator, tried on rows held out and on made-up ones."""
+        held, sample = self.frame.iloc[self.rows.test[:HELD_ROWS]], self.schema.sample(HELD_ROWS, seed, 0.2)
+        columns = {
+            name: np.concatenate([v, sample[name]]) for name, v in columns_of(self.schema, held).items()
+        }
+        return gate.choose(self.schema, learned.decision, learned.estimator, columns)
 
 
 class Rival(NamedTuple):
@@ -71,17 +79,18 @@ class Result(NamedTuple):
     run: str
     metrics: dict[str, float]
     checks: Checks
+    choice: Choice
     card: Path
 
 
 def prepare(params: Params, settings: Settings) -> Prepared:
     schema = Schema.load(SCHEMA)
     frame = load(schema, params.data.source, settings.data_url)
-    made = features(columns_of(schema, frame))
-    if loose := sorted({c.name for c in schema.inputs if c.type == "text"} & made.keys()):
+    features = made(columns_of(schema, frame))
+    if loose := sorted({c.name for c in schema.inputs if c.type == "text"} & features.keys()):
         raise UserError(f"features.py hands on the text {', '.join(loose)}: make numbers or categories of it")
     rows = split(schema, params.split, frame, params.seed)
-    return Prepared(schema, frame, rows, frame[schema.target.name].to_numpy(), as_rows(made))
+    return Prepared(schema, frame, rows, frame[schema.target.name].to_numpy(), as_rows(features))
 
 
 def champion(settings: Settings, schema: Schema) -> Rival:
@@ -103,9 +112,16 @@ def train(params: Params, settings: Settings, step: Step) -> Result:
         with step(f"Fitting {params.model.name} in {len(data.rows.folds)} folds and whole"):
             learned = fit(data, params, options)
         with step("Writing the model and checking it"):
-            folder = Path(scratch) / "model"
-            manifest = Manifest(run=run.info.run_id, decision=learned.decision)
-            write(folder, SCHEMA, learned.estimator, manifest, _parity_sample(data, params.seed))
+            folder, whole = Path(scratch) / "model", Path(scratch) / "estimator.skops"
+            choice = data.choose(learned, params.seed)
+            inside = data.frame.iloc[data.rows.train]
+            reference = data.schema.reference(columns_of(data.schema, inside), data.target[data.rows.train])
+            told = {"run": run.info.run_id, "decision": learned.decision, "reference": reference}
+            served = {"engine": choice.engine, "why": choice.why, "needs": choice.needs}
+            manifest = Manifest.model_validate(told | served)
+            write(folder, SCHEMA, choice.holds, manifest, _parity_sample(data, params.seed))
+            dump(learned.estimator, whole)
+            mlflow.log_artifact(str(whole))
             exam = data.examine(open_model(folder))
         with step("Evaluating on rows it has not seen"):
             report = card.measure(exam, rival.model, params, learned.fold_scores)
@@ -114,9 +130,9 @@ def train(params: Params, settings: Settings, step: Step) -> Result:
         with step("Registering, and judging at the gate"):
             version = registry.register(folder, data.schema)
             checks = judge(exam, params, rival, version, client)
-            page = card.write(version, exam, report, checks, params, data)
-            _record(params, options, data, report, page)
-        return Result(version, run.info.run_id, report.metrics, checks, page)
+            page = card.write(version, exam, report, checks, choice, params, data)
+            _record(params, options, data, report, choice, page)
+        return Result(version, run.info.run_id, report.metrics, checks, choice, page)
 
 
 def rejudge(params: Params, settings: Settings, version: str | None, step: Step) -> tuple[str, Checks]:
@@ -211,14 +227,17 @@ def _parity_sample(data: Prepared, seed: int) -> dict[str, NDArray[Any]]:
     return made
 
 
-def _record(params: Params, options: dict[str, Any], data: Prepared, report: card.Report, page: Path) -> None:
+def _record(
+    params: Params, options: dict[str, Any], data: Prepared, report: card.Report, choice: Choice, page: Path
+) -> None:
     """Parameters, figures and provenance to the active run."""
     flat = pd.json_normalize(params.model_dump()).iloc[0].to_dict()
     mlflow.log_params({**flat, "model.options": options})
-    mlflow.log_metrics(report.metrics)
+    mlflow.log_metrics(report.metrics | choice.metrics())
     for number, value in enumerate(report.fold_scores):
         mlflow.log_metric("fold_score", value, step=number)
-    mlflow.set_tags(provenance() | {"data_sha256": data_hash(data.frame)})
+    tags = {"data_sha256": data_hash(data.frame), "engine": choice.engine, "engine_why": choice.why}
+    mlflow.set_tags(provenance() | tags)
     mlflow.log_artifact(str(page))
 
 

@@ -13,10 +13,10 @@ import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 
 from . import UserError
-from .predictor import Model, open_model, sha256
+from .predictor import Model
 from .schema import Schema
 from .settings import PROJECT, Settings
-from .store import Store
+from .store import Store, open_model, sha256
 from .table import answers
 
 CHALLENGER, CHAMPION = "challenger", "champion"

@@ -1,16 +1,24 @@
 """``schema.yaml``, read and checked: the one source of the project's columns."""
 
+import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from typing_extensions import TypedDict
 
 from . import UserError
-from .columns import Column, Columns, Named, Part, plain
+from .columns import Bins, Column, Columns, Named, Part, plain
+
+MOST = 1_000
+"""How many records one request may hold."""
 
 
 class File(Part):
@@ -49,6 +57,63 @@ class Expectations(Part):
     increasing: tuple[str, ...] = ()
     decreasing: tuple[str, ...] = ()
     invariant: tuple[str, ...] = ()
+
+
+class Reader:
+    """Bodies of requests: checked as the schema says, then turned into columns."""
+
+    def __init__(self, inputs: Sequence[Column]) -> None:
+        typed: Any = TypedDict  # made at run time, which mypy does not foresee
+        record: Any = typed("Record", {c.name: c.field() for c in inputs})
+        many = typed("Records", {"records": Annotated[list[record], Field(min_length=1, max_length=MOST)]})
+        for made in (record, many):
+            made.__pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+        self.record, self.records = TypeAdapter[Any](record), TypeAdapter[Any](many)
+        self.type = record
+        numbers = [c.name for c in inputs if c.dtype == "f8"]
+        self.places = [(c.name, c.dtype, numbers.index(c.name) if c.dtype == "f8" else -1) for c in inputs]
+        # The first one twice, for with a single name there would be no tuple.
+        self.pick = itemgetter(*numbers, numbers[0]) if numbers else tuple
+        self.gaps: dict[str, Any] = {c.name: None for c in inputs if c.nullable}
+        self.texts = {c.name for c in inputs} - set(numbers)
+
+    def one(self, body: bytes) -> dict[str, Any]:
+        """The record that is the body of a request."""
+        record: dict[str, Any] = self.record.validate_json(body)
+        self._no_key_twice(body, [record], 0)
+        return record
+
+    def many(self, body: bytes) -> list[dict[str, Any]]:
+        """The records in the body of a request."""
+        records: list[dict[str, Any]] = self.records.validate_json(body)["records"]
+        self._no_key_twice(body, records, 1)
+        return records
+
+    def columns(self, records: Sequence[dict[str, Any]]) -> dict[str, NDArray[Any]]:
+        """Checked records as columns: what are numbers together, for an array each would take longer."""
+        rows = [self.gaps | record for record in records] if self.gaps else records
+        numbers = np.ascontiguousarray(np.array(list(map(self.pick, rows)), dtype="f8").T)
+        return {
+            name: numbers[place] if dtype == "f8" else np.array([row[name] for row in rows], dtype=dtype)
+            for name, dtype, place in self.places
+        }
+
+    def _no_key_twice(self, body: bytes, records: Sequence[dict[str, Any]], keys: int) -> None:
+        """A parser silently takes the last of two values. Quotes tell: there are two to a key or a text."""
+        keys += sum(map(len, records)) + len(self.texts) * len(records)
+        for name in self.texts & self.gaps.keys():
+            keys -= sum(record.get(name) is None for record in records)
+        # More may also be quotes within a text, so it is looked at closely.
+        if body.count(b'"') != 2 * keys:
+            json.loads(body, object_pairs_hook=_each_once, parse_int=str, parse_float=str)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> None:
+    for name, times in Counter(name for name, _ in pairs).items():
+        if times > 1:
+            error: Any = {"type": "value_error", "loc": (name,), "input": None}
+            error["ctx"] = {"error": ValueError("Field given twice")}
+            raise ValidationError.from_exception_data("Record", [error])
 
 
 class Schema(File):
@@ -103,16 +168,24 @@ class Schema(File):
         classes = self.target.classes
         return classes.index(self.target.positive) if self.target.positive is not None else len(classes) - 1
 
-    def request_model(self) -> type[BaseModel]:
-        """One record as the API takes it. Names are aliases, so that a column may be called ``json``."""
-        fields = {f"column_{i}": column.field() for i, column in enumerate(self.inputs)}
-        config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-        return create_model("Record", __config__=config, **fields)
+    @cached_property
+    def reader(self) -> "Reader":
+        return Reader(self.inputs)
 
-    def arrays(self, records: Sequence[BaseModel]) -> dict[str, NDArray[Any]]:
+    def request_model(self) -> Any:
+        """One record as the API takes it: a TypedDict, so that a column may have any name."""
+        return self.reader.type
+
+    def arrays(self, records: Sequence[dict[str, Any]]) -> dict[str, NDArray[Any]]:
         """Validated records as the columns that features see."""
-        inputs = enumerate(self.inputs)
-        return {c.name: c.array([getattr(record, f"column_{i}") for record in records]) for i, c in inputs}
+        return self.reader.columns(records)
+
+    def reference(self, columns: Columns, target: NDArray[Any]) -> dict[str, Bins]:
+        """How the training rows were spread, for the service to count its own beside: nothing personal."""
+        told = [c for c in self.inputs if c.type not in ("text", "datetime") and not c.pii]
+        if self.target.classes:
+            target = np.array(self.target.classes, dtype="O")[target.astype(int)]
+        return {c.name: Bins.of(columns[c.name]) for c in told} | {self.target.name: Bins.of(target)}
 
     def example(self) -> dict[str, Any]:
         """One record to send, as JSON."""

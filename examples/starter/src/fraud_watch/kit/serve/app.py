@@ -1,26 +1,39 @@
 """The application: predictions by the store's champion, which it follows without a restart."""
 
 import asyncio
+import json
 import logging
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, NamedTuple
+from functools import partial
+from itertools import chain
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
+from pydantic import BaseModel, TypeAdapter
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from .. import UserError
 from ..predictor import Model
 from ..settings import PROJECT, Settings
 from ..store import Champion, Store
 from ..task import Answer
-from .errors import NotReadyError, documented, install
-from .telemetry import Metrics, watch
+from . import PROBLEM_JSON, Problem, Refusal, documented, refusal
+from .front import Front, Part
+from .telemetry import Metrics
 
 log = logging.getLogger(__name__)
-MOST_RECORDS = 1_000
+QUICK = 0.0003
+"""Seconds for one record; what takes longer would keep others, and the probes, from the loop."""
+AT_ONCE = 64
 
 
 class Answers(BaseModel):
@@ -32,12 +45,53 @@ class State(BaseModel):
     detail: str
 
 
-class Serving(NamedTuple):
-    """A champion, opened; ``batch`` checks the body of a request for many records."""
+class Serving:
+    """A champion, opened: it answers on the spot if it is quick, else all who wait at once, in a thread."""
 
-    champion: Champion
-    model: Model
-    batch: TypeAdapter[Any]
+    def __init__(self, champion: Champion, model: Model, metrics: Metrics) -> None:
+        self.champion, self.model, self.metrics = champion, model, metrics
+        self.version, self.reader = champion.version, model.schema.reader
+        self.waiting: list[tuple[dict[str, Any], asyncio.Future[dict[str, Any]]]] = []
+        self.at_work = False
+        records, times = [self.reader.one(json.dumps(model.schema.example()).encode())], []
+        for _ in range(5):
+            began = time.perf_counter()
+            model.answers(records, self.version)
+            times.append(time.perf_counter() - began)
+        self.quick = min(times) < QUICK
+        how = "at once" if self.quick else "in a thread, together with others that wait"
+        log.info("a record takes %.0f µs: answered %s", min(times) * 1e6, how)
+
+    def answers(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What the API says about checked records."""
+        began = time.perf_counter()
+        answers = self.model.answers(records, self.version)
+        self.metrics.predictor.observe(time.perf_counter() - began)
+        self.metrics.predicted(self.model, self.version, records, answers)
+        return answers
+
+    async def in_turn(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The answer to one record, from a thread that takes all that wait."""
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self.waiting.append((record, answer))
+        if not self.at_work:
+            self.at_work = True
+            self.worker = asyncio.create_task(self.work())
+        return await answer
+
+    async def work(self) -> None:
+        while self.waiting:
+            batch, self.waiting = self.waiting[:AT_ONCE], self.waiting[AT_ONCE:]
+            asked = asyncio.to_thread(self.answers, [record for record, _ in batch])
+            answers: Any = (await asyncio.gather(asked, return_exceptions=True))[0]
+            for place, (_, future) in enumerate(batch):
+                if future.done():  # its request took too long
+                    continue
+                if isinstance(answers, BaseException):
+                    future.set_exception(answers)
+                else:
+                    future.set_result(answers[place])
+        self.at_work = False
 
 
 class Live:
@@ -50,7 +104,8 @@ class Live:
 
     def now(self) -> Serving:
         if self.serving is None:
-            raise NotReadyError(self.trouble or f"no model is promoted yet: run `{PROJECT} promote`")
+            why = self.trouble or f"no model is promoted yet: run `{PROJECT} promote`"
+            raise Refusal(503, "Not ready", why)
         return self.serving
 
     def refresh(self) -> None:
@@ -59,9 +114,8 @@ class Live:
             champion = self.store.champion()
             if champion and (self.serving is None or self.serving.champion != champion):
                 model = self.store.open(champion)
-                self.serving = Serving(champion, model, TypeAdapter(many(model)))
-                self.metrics.model.clear()
-                self.metrics.model.labels(champion.version).set(1)
+                self.metrics.loaded(model, champion.version)
+                self.serving = Serving(champion, model, self.metrics)
                 log.info("version %s serves", champion.version)
             self.trouble = ""
         except (UserError, OSError) as error:
@@ -76,47 +130,64 @@ class Live:
             await asyncio.to_thread(self.refresh)
 
 
-def many(model: Model) -> type[BaseModel]:
-    """The body of a request for many records."""
-    record: Any = model.schema.request_model()
-    records = Annotated[list[record], Field(min_length=1, max_length=MOST_RECORDS)]
-    return create_model("Records", __config__=ConfigDict(extra="forbid"), records=(records, ...))
+def in_trouble(part: Part) -> float:
+    return float(bool(part.trouble()))
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, parts: Sequence[Part] = ()) -> ASGIApp:
+    """The service: FastAPI with the slow routes, and the front before it."""
     metrics = Metrics()
     live = Live(Store(settings.store), metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(live.refresh)
-        task = asyncio.create_task(live.follow(settings.reload_seconds))
+        for part in parts:
+            await part.start()
+        tasks = [asyncio.create_task(work) for work in (live.follow(settings.reload_seconds), front.sweep())]
         yield
-        task.cancel()
+        for task in tasks:
+            task.cancel()
+        for part in parts:
+            await part.stop()
+        front.requests.flush()
 
-    app = FastAPI(title=PROJECT, lifespan=lifespan)
-    watch(app, metrics)
-    install(app)
+    app = FastAPIOffline(title=PROJECT, redoc_url=None, lifespan=lifespan)
+    front = Front(app, live, settings, metrics, parts)
+    metrics.in_flight.set_function(lambda: len(front.calls))
+    metrics.waiting.set_function(lambda: len(live.serving.waiting) if live.serving else 0)
+    for part in parts:
+        for collector in part.collectors:
+            metrics.registry.register(collector)
+        metrics.trouble.labels(type(part).__name__).set_function(partial(in_trouble, part))
 
-    def answer(serving: Serving, records: list[Any]) -> list[dict[str, Any]]:
-        version = serving.champion.version
-        answers = serving.model.answers(records, version)
-        metrics.predictions.labels(version).inc(len(answers))
-        return answers
+    async def told(request: Request, error: Exception) -> JSONResponse:
+        why = refusal(error)
+        return JSONResponse(why.problem.model_dump(), why.problem.status, why.headers, PROBLEM_JSON)
 
-    @app.post("/predict", response_model=Answer, responses=documented(422, 503))
-    async def predict(request: Request) -> Any:
+    for kind in (HTTPException, Refusal, RequestValidationError, Exception):
+        app.add_exception_handler(kind, told)
+
+    add_routes(app, live, metrics, parts)
+    for router in filter(None, (part.router for part in parts)):
+        app.include_router(router)
+    names = settings.cors_origins.split()
+    return CORSMiddleware(front, names, allow_methods=["*"], allow_headers=["*"]) if names else front
+
+
+def add_routes(app: FastAPI, live: Live, metrics: Metrics, parts: Sequence[Part]) -> None:
+    """What the front does not answer itself, and the documentation of what it does."""
+
+    own = chain.from_iterable(part.statuses for part in parts)
+    errors = documented(408, 413, 415, 422, 431, 503, *own)
+
+    @app.post("/predict", response_model=Answer, responses=errors)
+    async def predict() -> None:
         """Predict for one record."""
-        serving = live.now()
-        record = serving.model.record.validate_json(await request.body())
-        return (await asyncio.to_thread(answer, serving, [record]))[0]
 
-    @app.post("/predict/batch", response_model=Answers, responses=documented(422, 503))
-    async def predict_batch(request: Request) -> Any:
+    @app.post("/predict/batch", response_model=Answers, responses=errors)
+    async def predict_batch() -> None:
         """Predict for many records; one that is wrong refuses them all, by its place."""
-        serving = live.now()
-        batch = serving.batch.validate_json(await request.body())
-        return {"predictions": await asyncio.to_thread(answer, serving, batch.records)}
 
     @app.get("/healthz")
     async def healthz() -> State:
@@ -127,9 +198,10 @@ def create_app(settings: Settings) -> FastAPI:
     async def readyz() -> State:
         """There is a model to answer with. The detail names a newer one that was refused."""
         live.now()
-        return State(status="ready", detail=live.trouble)
+        troubles = [live.trouble, *(part.trouble() for part in parts)]
+        return State(status="ready", detail="; ".join(filter(None, troubles)))
 
-    @app.get("/model", responses=documented(503))
+    @app.get("/model", responses=errors)
     async def model() -> dict[str, Any]:
         """Which model answers, and what it takes."""
         serving = live.now()
@@ -140,19 +212,25 @@ def create_app(settings: Settings) -> FastAPI:
 
     @app.get("/metrics", include_in_schema=False)
     async def exposition() -> Response:
+        metrics.count()
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     def openapi() -> dict[str, Any]:
         """The contract as of now: the bodies follow the schema of the model that answers."""
         document = get_openapi(title=PROJECT, version="1", routes=app.routes)
         anything: TypeAdapter[Any] = TypeAdapter(dict[str, Any])
-        one, many = (live.serving.model.record, live.serving.batch) if live.serving else (anything, anything)
+        reader = live.serving and live.serving.reader
+        one, many = (reader.record, reader.records) if reader else (anything, anything)
+        known, refs = document["components"]["schemas"], "#/components/schemas/{model}"
+        problem = Problem.model_json_schema(ref_template=refs)
+        known |= problem.pop("$defs") | {"Problem": problem}
         for path, adapter in (("/predict", one), ("/predict/batch", many)):
-            body = adapter.json_schema(ref_template="#/components/schemas/{model}")
-            document["components"]["schemas"] |= body.pop("$defs", {})
+            body = adapter.json_schema(ref_template=refs)
+            known |= body.pop("$defs", {})
             content = {"application/json": {"schema": body}}
             document["paths"][path]["post"]["requestBody"] = {"required": True, "content": content}
+        for part in parts:
+            part.document(document)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
-    return app

@@ -1,14 +1,21 @@
 """What the service shows of itself: Prometheus metrics and JSON log lines, neither with a caller's data."""
 
+import json
 import logging
-import time
+import sys
+from collections import deque
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
 
-from fastapi import FastAPI, Request, Response
+import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from pythonjsonlogger.json import JsonFormatter
-from starlette.middleware.base import RequestResponseEndpoint
 
-BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+from ..predictor import Model
+
+BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+MOST_UNCOUNTED = 1_000
 
 
 class Metrics:
@@ -16,27 +23,72 @@ class Metrics:
 
     def __init__(self) -> None:
         own = self.registry = CollectorRegistry()
-        self.requests = Counter("http_requests", "Requests answered", ["path", "status"], registry=own)
-        self.seconds = Histogram("http_request_seconds", "Latency", ["path"], buckets=BUCKETS, registry=own)
-        self.predictions = Counter("predictions", "Records scored", ["version"], registry=own)
+        requests = Counter("http_requests", "Requests answered", ["path", "status"], registry=own)
+        seconds = Histogram("http_request_seconds", "Latency", ["path"], buckets=BUCKETS, registry=own)
+        self.predictor = Histogram("predictor_seconds", "Time to predict", buckets=BUCKETS, registry=own)
+        self.in_flight = Gauge("http_requests_in_flight", "Requests under way", registry=own)
+        self.waiting = Gauge("predictor_queue", "Records that wait to be predicted", registry=own)
+        self.predictions = Counter("predictions", "Records scored", ["version", "outcome"], registry=own)
+        bins = ["feature", "bin"]
+        self.seen = Counter("feature_rows", "Values by bin of the training rows", bins, registry=own)
+        self.known = Gauge("feature_training_rows", "The same in training", bins, registry=own)
         self.model = Gauge("model_loaded", "1 for the version that serves", ["version"], registry=own)
         self.refused = Counter("model_load_failures", "Champions that could not be loaded", registry=own)
+        self.trouble = Gauge("part_in_trouble", "1 while a part of the service fails", ["part"], registry=own)
+        # Looking a label up takes longer than counting.
+        self.request = cache(lambda path, status: (requests.labels(path, status), seconds.labels(path)))
+        self.uncounted: list[tuple[Model, str, list[Any], list[Any]]] = []
+        self.rows = 0
+
+    def loaded(self, model: Model, version: str) -> None:
+        """Show which version serves, and on what it was trained."""
+        self.count()
+        for gauge in (self.model, self.known):
+            gauge.clear()
+        self.model.labels(version).set(1)
+        for name, bins in model.manifest.reference.items():
+            for label, rows in bins.rows.items():
+                self.known.labels(name, label).set(rows)
+
+    def predicted(self, model: Model, version: str, records: list[Any], answers: list[Any]) -> None:
+        """Keep what was said of records until there is enough to count at once."""
+        self.uncounted.append((model, version, records, answers))
+        self.rows += len(records)
+        if self.rows >= MOST_UNCOUNTED:
+            self.count()
+
+    def count(self) -> None:
+        """Count predictions by class or quantile, and values by the bins of training."""
+        groups: dict[str, tuple[Model, list[Any], list[Any]]] = {}
+        self.rows, waiting, self.uncounted = 0, self.uncounted, []
+        for model, version, records, answers in waiting:
+            group = groups.setdefault(version, (model, [], []))
+            group[1].extend(records)
+            group[2].extend(answer["prediction"] for answer in answers)
+        for version, (model, records, outcomes) in groups.items():
+            target, columns = model.schema.target, model.schema.arrays(records)
+            columns[target.name] = np.array(outcomes, dtype="O" if target.classes else "f8")
+            for name, bins in model.manifest.reference.items():
+                for label, rows in bins.count(columns[name]).items():
+                    counter = self.predictions if name == target.name else self.seen
+                    counter.labels(version if name == target.name else name, label).inc(rows)
 
 
-def watch(app: FastAPI, metrics: Metrics) -> None:
-    """Count and time every request by its route, never by a path that a caller made up."""
+class Requests(deque[tuple[Any, ...]]):
+    """The access log: a line for each request, written in batches."""
 
-    @app.middleware("http")
-    async def observe(request: Request, answer: RequestResponseEndpoint) -> Response:
-        status, began = 500, time.perf_counter()
-        try:
-            response = await answer(request)
-            status = response.status_code
-            return response
-        finally:
-            route = getattr(request.scope.get("route"), "path", "other")
-            metrics.requests.labels(route, str(status)).inc()
-            metrics.seconds.labels(route).observe(time.perf_counter() - began)
+    FIELDS = ("time", "ms", "id", "caller", "method", "path", "status", "version")
+
+    def flush(self) -> None:
+        lines = []
+        while self:
+            moment, seconds, *rest = self.popleft()
+            told = (datetime.fromtimestamp(moment, UTC).isoformat(), round(seconds * 1000, 3), *rest)
+            line = {"level": "INFO", "logger": "access", "message": "request"}
+            lines.append(json.dumps(line | dict(zip(self.FIELDS, told, strict=True))) + "\n")
+        if logging.getLogger().isEnabledFor(logging.INFO):
+            sys.stderr.write("".join(lines))
+            sys.stderr.flush()
 
 
 def log_as_json(level: str) -> None:

@@ -1,0 +1,189 @@
+"""docs/performance.md and its plots, from what was measured."""
+
+import statistics
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bench.serving import plots
+from bench.serving.bulk import Scored
+from bench.serving.goals import Goal, goals
+from bench.serving.measure import Outcome, percentile
+from bench.serving.peers import CONSTANT, FEATURED, OURS, THROUGH, TUTORIAL
+from bench.serving.project import chosen
+
+PAGE, FOLDER = "performance.md", "performance"
+HEAD = """\
+# Performance
+
+What a prediction costs, in the service that the template emits and in others that serve the same fitted model. `make bench-serving`
+measures it and writes this page; nothing on it is written by hand.
+
+## How it is measured
+
+A table of 16 columns (12 numbers, 4 categories) is adopted by a new project, and each of the three estimators of its `model.py` is
+trained, promoted and served by the project's own verbs. Its peers serve the very estimator that was fitted there, each in an
+environment of its own. One record a request, JSON, {connections} connections that are kept, the server on one core, the load on
+another, 2 shared cores in all. Every answer under load is held against what scikit-learn says of that record, within 10⁻⁶.
+
+The figure is the **processor time of the server for one request**: user and system time of its whole process tree, from
+`/proc`, over a round of full load. Servers take turns, in another order each round; the table shows the median of {rounds} rounds, and
+how far from it the farthest lay. Ratios of this figure are what survives a busy machine. Latency, requests a second and start are
+wall time, and say as much about the neighbours as about the server: compare them within a table only. A server that is faster than
+the load, which asks at most some 30,000 times a second, is never at its limit here.
+
+- *The emitted service* is that of a project with {answers}, every other answer as it comes.
+- *The tutorial* is FastAPI with a pydantic model, a data frame of one row and `predict_proba`.
+- *With the same features* adds what the emitted service has by default in the way that is commonly shown: request id, log and safe
+  headers by `BaseHTTPMiddleware`, JSON lines by the standard library, prometheus-fastapi-instrumentator, slowapi, an API key by
+  `Depends`, drift counters in Python, and a SQLite commit for each prediction.
+- *A constant in plain ASGI* is answered by the emitted service's own uvicorn before the service is reached: the least that a request
+  costs there. *Its front and a FastAPI route* is a constant behind all that each request of the service passes.
+"""
+SERVICE = """\
+## Beside the request
+
+Memory is that of the whole process tree after the load, a shared page once; the environment is what is installed, without byte
+code. Ready is from the start of the process to the first good answer of its readiness route. `/healthz` is asked on a connection of
+its own while the others keep the server busy.
+"""
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def figure(value: float) -> str:
+    """Three digits, no more."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def short(outcome: Outcome) -> str:
+    """What went wrong, without what another run would say differently."""
+    return outcome.trouble.split("\n")[0].split("\\r\\n")[0].split(" b'")[0]
+
+
+def median(values: Sequence[float]) -> str:
+    return figure(statistics.median(values)) if values else "–"
+
+
+def against(reference: Outcome | None, outcome: Outcome) -> str:
+    if reference is None or not reference.cpu:
+        return "–"
+    return f"{figure(reference.cost / outcome.cost)}×"
+
+
+def of_model(outcomes: Sequence[Outcome], model: str) -> dict[str, Outcome]:
+    """Those that were measured, the cheapest first."""
+    kept = [one for one in outcomes if one.model == model and one.cpu]
+    return {one.server: one for one in sorted(kept, key=lambda one: one.cost)}
+
+
+def costs(found: dict[str, Outcome]) -> str:
+    head = ["server", "CPU µs", "±", "less than the tutorial", "… with features"]
+    head += ["requests/s", "p50 ms", "p99 ms"]
+    rows = []
+    for one in found.values():
+        name = f"**{one.title}**" if one.server == OURS else one.title
+        row = [name, figure(one.cost), f"{one.spread:.0%}"]
+        row += [against(found.get(other), one) for other in (TUTORIAL, FEATURED)]
+        row += [median(one.rate), median(one.p50), median(one.p99)]
+        rows.append(row)
+    return table(head, rows)
+
+
+def service(found: dict[str, Outcome]) -> str:
+    head = ["server", "memory MB", "environment MB", "ready s"]
+    head += ["health p50 ms", "health p99 ms"]
+    rows = []
+    for one in found.values():
+        row = [
+            one.title,
+            median([one.memory] if one.memory else []),
+            figure(one.environment),
+        ]
+        row += [median(one.ready), median(one.health)]
+        rows.append([*row, figure(percentile(one.health, 0.99)) if one.health else "–"])
+    return table(head, rows)
+
+
+def plot(found: dict[str, Outcome], model: str) -> str:
+    colours = {OURS: plots.OURS, CONSTANT: plots.REFERENCE, THROUGH: plots.REFERENCE}
+    rows = [
+        plots.Bar(
+            one.title,
+            one.cost,
+            f"{figure(one.cost)} µs",
+            colours.get(one.server, plots.THEIRS),
+        )
+        for one in found.values()
+    ]
+    title = f"One request, {model} model"
+    return plots.bars(title, "server's processor time, µs, logarithmic", rows)
+
+
+def verdicts(made: Sequence[Goal]) -> str:
+    rows = [
+        [goal.what, goal.wanted, goal.found, "yes" if goal.met else "**no**"]
+        for goal in made
+    ]
+    return table(["goal", "wanted", "measured", "met"], rows)
+
+
+def bulk(scored: Sequence[Scored]) -> str:
+    rows = [[one.title, *map(figure, one.medians())] for one in scored]
+    return table(["how", "seconds", "CPU s", "peak memory MB"], rows)
+
+
+def sections(
+    outcomes: Sequence[Outcome],
+    scored: Sequence[Scored],
+    named: Sequence[str],
+    rows: int,
+) -> Iterator[str]:
+    connections = outcomes[0].connections
+    rounds = max(len(one.cpu) for one in outcomes)
+    answers = ", ".join(f"`{name}={answer}`" for name, answer in chosen().items())
+    yield HEAD.format(connections=connections, rounds=rounds, answers=answers)
+    yield "## Goals\n"
+    yield verdicts(list(goals(outcomes, scored)))
+    for model in dict.fromkeys(one.model for one in outcomes):
+        found = of_model(outcomes, model)
+        yield f"## {model.capitalize()}\n"
+        yield f"![{model}]({FOLDER}/{model}.svg)\n"
+        yield costs(found)
+    yield SERVICE
+    for model in dict.fromkeys(one.model for one in outcomes):
+        yield f"{model.capitalize()}:\n"
+        yield service(of_model(outcomes, model))
+    if scored:
+        yield "## A file of many rows\n"
+        yield (
+            f"{rows:,} rows of Parquet, the linear model, from file to file on one core; "
+            "median of the runs, memory at its peak.\n"
+        )
+        yield bulk(scored)
+    if failed := [one for one in outcomes if one.trouble]:
+        yield "## Measured in part, or not at all\n"
+        lines = [f"- {o.title}, {o.model}: {short(o)}" for o in failed]
+        yield "\n".join(lines) + "\n"
+    if named:
+        yield "## Versions\n"
+        yield ", ".join(f"{line.replace('==', ' ')}" for line in named) + ".\n"
+
+
+def write(
+    docs: Path,
+    outcomes: Sequence[Outcome],
+    scored: Sequence[Scored],
+    named: Sequence[str],
+    rows: int,
+) -> None:
+    """The page, and a plot for each model."""
+    folder = docs / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    text = "\n".join(sections(outcomes, scored, named, rows))
+    (docs / PAGE).write_text(text, "utf-8")
+    for model in dict.fromkeys(one.model for one in outcomes):
+        if found := of_model(outcomes, model):
+            (folder / f"{model}.svg").write_text(plot(found, model), "utf-8")

@@ -1,0 +1,263 @@
+"""Every request, from its arrival to its line in the log.
+
+Predictions are answered here; all other paths are FastAPI's, behind the same admission and limits.
+"""
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import Sequence
+from itertools import count, repeat
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter
+from prometheus_client.registry import Collector
+from pydantic import TypeAdapter
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..settings import Settings
+from . import PROBLEM_JSON, Refusal, refusal
+from .telemetry import Metrics, Requests
+
+if TYPE_CHECKING:
+    from .app import Live
+
+OPEN = {"/docs", "/metrics", "/openapi.json"}
+"""Paths that tell nothing of anybody: what the API takes, and how much it has to do."""
+ASSETS = "/static-offline-docs/"
+"""Where the parts of the page of ``/docs`` are."""
+PROBES = {"/healthz", "/readyz"}
+"""Paths that pass without admission: a platform that asks must not be turned away."""
+MOST_HEADERS = 100
+SANE = re.compile(rb"[A-Za-z0-9._:-]{1,64}").fullmatch
+UTF8_JSON = re.compile(rb'application/json\s*(;\s*charset="?utf-?8"?\s*)?', re.IGNORECASE).fullmatch
+to_json = TypeAdapter(Any).dump_json
+JSON_HEADER = (b"content-type", b"application/json")
+SAFE: list[tuple[bytes, bytes]] = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
+PAGE = (b"content-security-policy", b"default-src 'self' 'unsafe-inline'; img-src 'self' data:")
+"""What the page of ``/docs`` needs, whose script stands in it."""
+ids = map("{}-{:x}".format, repeat(secrets.token_hex(4)), count(1))
+
+
+class Call:
+    """One request, as parts see it; ``caller`` and ``version`` are empty until they are known."""
+
+    __slots__ = (
+        *("began", "caller", "client", "headers", "id", "method"),
+        *("overdue", "path", "read", "status", "task", "version"),
+    )
+
+    def __init__(self, scope: Scope) -> None:
+        self.began = time.perf_counter()
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.client: str = scope["client"][0] if scope.get("client") else ""
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        given = self.headers.get(b"x-request-id")
+        self.id = given.decode() if given and SANE(given) else next(ids)
+        self.caller = self.version = ""
+        self.status = 0
+        self.read = self.overdue = False
+        self.task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
+
+
+class Part:
+    """What an answer of the template adds to the service; nothing of it costs until it is overridden."""
+
+    router: APIRouter | None = None
+    """Slow routes of its own."""
+    statuses: tuple[int, ...] = ()
+    """What it may refuse with, for the documentation."""
+    collectors: Sequence[Collector] = ()
+    """Metrics of its own."""
+
+    async def start(self) -> None:
+        """Before the first request."""
+
+    async def stop(self) -> None:
+        """After the last one."""
+
+    def document(self, openapi: dict[str, Any]) -> None:
+        """Say in the API's description what a caller must send, and may be told."""
+
+    async def admit(self, call: Call) -> None:
+        """Let a request pass, or raise ``Refusal``. Probes are not asked."""
+
+    def answered(self, call: Call, body: bytes, answer: bytes) -> None:
+        """After a prediction, with the request's and the answer's bytes."""
+
+    def ended(self, call: Call) -> None:
+        """After every request; ``call.status`` is what was answered."""
+
+    def trouble(self) -> str:
+        """What is wrong now; ``/readyz`` and a metric show it."""
+        return ""
+
+
+class Front:
+    """The service as an ASGI application."""
+
+    def __init__(
+        self, app: ASGIApp, live: "Live", settings: Settings, metrics: Metrics, parts: Sequence[Part]
+    ) -> None:
+        self.app, self.live, self.settings, self.metrics = app, live, settings, metrics
+        # Of lines that cannot be written the last stay.
+        self.requests = Requests(maxlen=50_000)
+        self.calls: set[Call] = set()
+        self.hot = {"/predict": self.one, "/predict/batch": self.many}
+        self.admits = [part.admit for part in parts if type(part).admit is not Part.admit]
+        self.answered = [part.answered for part in parts if type(part).answered is not Part.answered]
+        self.ended = [part.ended for part in parts if type(part).ended is not Part.ended]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        call = Call(scope)
+        route = self.hot.get(call.path) if call.method == "POST" else None
+        try:
+            if call.path not in PROBES:
+                await self.admit(call)
+            if route:
+                body = await self.body(call, receive)
+                answer = await route(call, body)
+                await reply(call, send, 200, answer, JSON_HEADER)
+                for answered in self.answered:
+                    answered(call, body, answer)
+            else:
+                await self.slow(call, scope, receive, send)
+        except asyncio.CancelledError:
+            if not call.overdue or call.status:
+                raise
+            await refuse(call, send, late(call))
+        except ConnectionError:
+            call.status = call.status or 499
+        except Exception as error:
+            await refuse(call, send, refusal(error))
+        finally:
+            self.calls.discard(call)
+            self.end(call, scope)
+
+    async def admit(self, call: Call) -> None:
+        """Bound what is in flight, so that a crowd is told to come back and those inside are served."""
+        if len(self.calls) >= self.settings.max_in_flight:
+            raise Refusal(503, "Busy", "Too many requests at once", {"Retry-After": "1"})
+        self.calls.add(call)
+        if len(call.headers) > MOST_HEADERS:
+            raise Refusal(431, "Too many headers", f"At most {MOST_HEADERS}")
+        for admit in self.admits:
+            await admit(call)
+
+    async def body(self, call: Call, receive: Receive) -> bytes:
+        """The whole body, if it is JSON and within bounds; more than that is never held."""
+        headers = call.headers
+        kind = headers.get(b"content-type", b"application/json")
+        if kind != b"application/json" and not UTF8_JSON(kind):
+            raise Refusal(415, "Not JSON", "Send application/json in UTF-8")
+        if headers.get(b"content-encoding", b"identity") != b"identity":
+            raise Refusal(415, "Encoded body", "Send the body as it is, without Content-Encoding")
+        take = self.bounded(call, receive)
+        message = await take()
+        body: bytes = message.get("body", b"")
+        while message.get("more_body"):
+            message = await take()
+            body += message.get("body", b"")
+        call.read = True
+        return body
+
+    def bounded(self, call: Call, receive: Receive) -> Receive:
+        """``receive``, but for bodies that say or turn out to be too long."""
+        most, seen = self.settings.max_body_bytes, 0
+        if int(call.headers.get(b"content-length", 0)) > most:
+            raise Refusal(413, "Body too large", f"At most {most} bytes")
+
+        async def take() -> Message:
+            nonlocal seen
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionError
+            seen += len(message.get("body", b""))
+            if seen > most:
+                raise Refusal(413, "Body too large", f"At most {most} bytes")
+            return message
+
+        return take
+
+    async def one(self, call: Call, body: bytes) -> bytes:
+        """Predict for one record."""
+        serving = self.live.now()
+        call.version = serving.version
+        record = serving.reader.one(body)
+        answer = serving.answers([record])[0] if serving.quick else await serving.in_turn(record)
+        return to_json(answer)
+
+    async def many(self, call: Call, body: bytes) -> bytes:
+        """Predict for many records; one that is wrong refuses them all, by its place."""
+        serving = self.live.now()
+        call.version = serving.version
+        answers = await asyncio.to_thread(lambda: serving.answers(serving.reader.many(body)))
+        return to_json({"predictions": answers})
+
+    async def slow(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
+        """A path of FastAPI's, within the same limits and with the same headers."""
+
+        async def headed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                call.status = message["status"]
+                safe = [*SAFE[:-1], PAGE] if call.path == "/docs" else SAFE
+                message["headers"] = [*message["headers"], *safe, (b"x-request-id", call.id.encode())]
+            await send(message)
+
+        call.read = call.method in ("GET", "HEAD")
+        await self.app(scope, receive if call.read else self.bounded(call, receive), headed)
+
+    def end(self, call: Call, scope: Scope) -> None:
+        """What is told of a request once it is over."""
+        route = call.path if call.path in self.hot else getattr(scope.get("route"), "path", "other")
+        seconds = time.perf_counter() - call.began
+        requests, latency = self.metrics.request(route, call.status)
+        requests.inc()
+        latency.observe(seconds)
+        who, what = (call.id, call.caller), (call.method, route, call.status, call.version)
+        self.requests.append((time.time(), seconds, *who, *what))
+        for ended in self.ended:
+            ended(call)
+
+    async def sweep(self) -> None:
+        """End what takes too long and write the log, for all requests at once."""
+        while True:
+            await asyncio.sleep(0.2)
+            oldest = time.perf_counter() - self.settings.request_seconds
+            for call in [call for call in self.calls if call.began < oldest and not call.overdue]:
+                call.overdue = call.task.cancel()
+            await asyncio.to_thread(self.requests.flush)
+
+
+def late(call: Call) -> Refusal:
+    """What a request that took too long is told: whose fault it was."""
+    call.task.uncancel()
+    if call.read:
+        return Refusal(503, "Too slow", "No answer within the time allowed")
+    return Refusal(408, "Too slow", "The body did not arrive within the time allowed")
+
+
+async def refuse(call: Call, send: Send, why: Refusal) -> None:
+    """Answer with a problem, unless an answer is under way."""
+    if not call.status:
+        headers = {"content-type": PROBLEM_JSON} | why.headers
+        if not call.read:
+            headers["connection"] = "close"  # the rest of the body is not waited for
+        raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        await reply(call, send, why.problem.status, why.problem.model_dump_json().encode(), *raw)
+
+
+async def reply(call: Call, send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    call.status = status
+    size, name = str(len(body)).encode(), call.id.encode()
+    every: Any = [*headers, (b"content-length", size), (b"x-request-id", name), *SAFE]
+    await send({"type": "http.response.start", "status": status, "headers": every})
+    await send({"type": "http.response.body", "body": body})

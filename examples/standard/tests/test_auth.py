@@ -1,0 +1,193 @@
+"""Keys: made, listed, revoked, followed without a restart; who is let in, and what others are told."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+from fraud_watch import cli
+from fraud_watch.kit import UserError, access
+from fraud_watch.kit.access import Access, hashed
+from fraud_watch.kit.serve import auth
+from fraud_watch.kit.serve.app import create_app
+from fraud_watch.kit.serve.auth import Auth
+from fraud_watch.kit.serve.front import Call, Part
+from fraud_watch.kit.settings import Settings
+
+LET_IN = "no model is promoted yet"
+"""What a caller is told who is let in: the store is empty here."""
+
+
+class Callers(Part):
+    """Remembers who called."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def ended(self, call: Call) -> None:
+        self.names.append(call.caller)
+
+
+@pytest.fixture(autouse=True)
+def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder without keys, the current one; and a service that looks at them often."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(auth, "EVERY", 0.01)
+    for name in ("API_KEY", "ENVIRONMENT", "KEYS"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "keys" / "keys.json"
+
+
+@pytest.fixture
+def callers() -> Callers:
+    return Callers()
+
+
+@pytest.fixture
+def service(tmp_path: Path, callers: Callers) -> Iterator[TestClient]:
+    with TestClient(create_app(Settings(store=tmp_path / "store"), [Auth(), callers])) as client:
+        yield client
+
+
+def call(*words: str) -> str:
+    result = CliRunner().invoke(cli.app, list(words))
+    if result.exception:
+        raise result.exception
+    return result.output.strip()
+
+
+def asked(service: TestClient, key: str = "", path: str = "/predict", method: str = "POST") -> str:
+    """What is said to a caller: the detail of the problem."""
+    response = service.request(method, path, headers={"X-API-Key": key} if key else {}, json={})
+    assert response.headers["content-type"] == "application/problem+json"
+    if response.status_code == 401:
+        assert "X-API-Key" in response.headers["www-authenticate"]
+    return f"{response.status_code} {response.json()['detail']}"
+
+
+def until(service: TestClient, key: str, said: str) -> None:
+    """Ask again and again, for ten seconds at most."""
+    for _ in range(1000):
+        if said in asked(service, key):
+            return
+        service.portal.call(anyio.sleep, 0.01)  # type: ignore[union-attr]
+    raise AssertionError(f"it did not say {said!r} but {asked(service, key)!r}")
+
+
+def test_keys_are_shown_once_and_kept_as_hashes(keys: Path) -> None:
+    key = call("keys", "add", "shop")
+    assert len(key) >= 43
+    assert key not in keys.read_text()
+    assert hashed(key.encode()) in keys.read_text()
+    assert "shop" in call("keys", "list")
+    with pytest.raises(UserError, match="shop has a key"):
+        call("keys", "add", "shop")
+    with pytest.raises(UserError, match="is no name"):
+        call("keys", "add", "a shop\n")
+    call("keys", "revoke", "shop")
+    with pytest.raises(UserError, match="shop has no key"):
+        call("keys", "revoke", "shop")
+
+
+def test_several_callers_each_with_a_name_and_without_a_restart(
+    service: TestClient, callers: Callers
+) -> None:
+    first, second = call("keys", "add", "first"), call("keys", "add", "second")
+    until(service, second, LET_IN)
+    assert callers.names[-1] == "second"
+    assert LET_IN in asked(service, first)
+    call("keys", "revoke", "first")
+    until(service, first, "401 The key in X-API-Key is unknown here, or was revoked")
+    assert callers.names[-1] == ""
+    assert LET_IN in asked(service, second)
+
+
+def test_probes_metrics_and_documentation_need_no_key_and_all_else_does(service: TestClient) -> None:
+    for path in ("/healthz", "/metrics", "/docs", "/openapi.json"):
+        assert service.get(path).status_code == 200
+    assert LET_IN in asked(service, path="/readyz", method="GET")
+    for path, method in (("/predict", "POST"), ("/predict/batch", "POST"), ("/model", "GET"), ("/no", "GET")):
+        assert asked(service, path=path, method=method) == "401 Send your key as X-API-Key"
+        assert asked(service, "nonsense", path, method).startswith("401 The key in X-API-Key is unknown")
+
+
+def test_the_documentation_says_what_to_send(service: TestClient) -> None:
+    document = service.get("/openapi.json").json()
+    scheme = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+    assert document["components"]["securitySchemes"] == {"key": scheme}
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert ("security" in operation) == (path not in ("/healthz", "/readyz"))
+            assert ("401" in operation["responses"]) == ("security" in operation)
+
+
+def test_a_key_for_development_is_made_where_there_is_none(keys: Path, service: TestClient) -> None:
+    env = Path(".env")
+    assert stat.S_IMODE(env.stat().st_mode) == 0o600
+    sent = cli.headers()["X-API-Key"]
+    assert f"API_KEY={sent}" in env.read_text()
+    assert sent not in keys.read_text()
+    assert LET_IN in asked(service, sent)
+    keys.unlink()
+    assert cli.headers()["X-API-Key"] == sent, "the one in .env is taken again"
+    assert keys.exists()
+
+
+def test_what_stands_in_env_stays_there() -> None:
+    Path(".env").write_text("PORT=9000")
+    key = cli.headers()["X-API-Key"]
+    assert Path(".env").read_text().startswith("PORT=9000\n")
+    assert Access().api_key == key
+    assert Settings().port == 9000
+
+
+def test_elsewhere_no_key_is_made_and_that_for_development_is_refused(
+    tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    assert "X-API-Key" not in cli.headers()
+    with TestClient(create_app(Settings(store=tmp_path / "store"), [Auth()])) as service:
+        assert "503" in asked(service, "any")
+        assert not keys.exists()
+        development = access.add(keys, "development", development=True)
+        real = access.add(keys, "shop")
+        until(service, real, LET_IN)
+        assert "401" in asked(service, development)
+
+
+@pytest.mark.parametrize("damage", ["{", '{"keys": [{"name": "shop"}]}', '{"key": []}'])
+def test_without_a_good_file_it_lets_nobody_in_and_says_so(tmp_path: Path, keys: Path, damage: str) -> None:
+    keys.parent.mkdir()
+    keys.write_text(damage)
+    broken = Auth()
+    with TestClient(create_app(Settings(store=tmp_path / "store"), [broken])) as service:
+        assert asked(service, "any") == "503 The service has no keys to check: /readyz says why"
+        assert "is damaged" in broken.trouble()
+        assert 'part_in_trouble{part="Auth"} 1.0' in service.get("/metrics").text
+        keys.unlink()
+        until(service, call("keys", "add", "shop"), LET_IN)
+        assert not broken.trouble()
+
+
+def test_a_file_that_breaks_later_leaves_the_keys_of_before(service: TestClient, keys: Path) -> None:
+    key = call("keys", "add", "shop")
+    until(service, key, LET_IN)
+    good = keys.read_text()
+    for damaged in ("{", None):
+        keys.unlink() if damaged is None else keys.write_text(damaged)
+        for _ in range(20):
+            service.portal.call(anyio.sleep, 0.01)  # type: ignore[union-attr]
+            assert LET_IN in asked(service, key)
+        assert 'part_in_trouble{part="Auth"} 1.0' in service.get("/metrics").text
+    keys.write_text(good.replace("shop", "store"))
+    until(service, key, LET_IN)
+    for _ in range(1000):
+        if 'part_in_trouble{part="Auth"} 0.0' in service.get("/metrics").text:
+            break
+        service.portal.call(anyio.sleep, 0.01)  # type: ignore[union-attr]
+    else:
+        raise AssertionError("it still complains")

@@ -1,0 +1,244 @@
+"""The prediction log: what is kept of a request, what is not, and what happens when it cannot be written."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+import pytest
+from fastapi.testclient import TestClient
+
+from fraud_watch import data
+from fraud_watch.kit import export, table
+from fraud_watch.kit.schema import Schema
+from fraud_watch.kit.serve.app import create_app
+from fraud_watch.kit.serve.journal import Journal, LogSettings, rows_of
+from fraud_watch.kit.serve.logdb import Database, Label, Logged, Row
+from fraud_watch.kit.settings import Settings
+from fraud_watch.kit.store import Store
+from fraud_watch.kit.task import encode
+
+
+class Memory:
+    """A database that fails when it is told to."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.labels: dict[tuple[str, int], Label] = {}
+        self.fault: Exception | None = None
+        self.forgotten: list[float] = []
+        self.writing = threading.Event()
+        self.writing.set()
+
+    def ready(self) -> None:
+        self.writing.wait(10)
+        if self.fault:
+            raise self.fault
+
+    def write(self, rows: Sequence[Row], labels: Sequence[Label]) -> None:
+        self.ready()
+        self.rows += rows
+        self.labels |= {label[:2]: label for label in labels}
+
+    def forget(self, before: float) -> int:
+        self.forgotten.append(before)
+        return 0
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def logged(self) -> Iterator[Logged]:
+        for at, name, place, version, _, inputs, answer in self.rows:
+            _, _, label, moment = self.labels.get((name, place), ("", 0, None, None))
+            yield at, name, place, version, inputs, answer, label, moment
+
+
+@pytest.fixture
+def shop(tmp_path: Path, published: Path) -> Store:
+    shop = Store(tmp_path / "store")
+    shop.publish("1", published)
+    shop.promote("1")
+    return shop
+
+
+@pytest.fixture
+def memory() -> Memory:
+    return Memory()
+
+
+@pytest.fixture
+def journal(shop: Store, memory: Memory) -> Journal:
+    return Journal(Settings(store=shop.root), LogSettings(), cast(Database, memory))
+
+
+@pytest.fixture
+def service(shop: Store, journal: Journal) -> Iterator[TestClient]:
+    with TestClient(create_app(Settings(store=shop.root), [journal])) as client:
+        yield client
+
+
+def until(true: Callable[[], Any]) -> None:
+    end = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def target_value(schema: Schema) -> Any:
+    low, high = schema.target.min, schema.target.max
+    between = 1.0 if low is None and high is None else low if low is not None else high
+    return schema.target.classes[-1] if schema.target.classes else between
+
+
+def test_a_request_is_logged_as_it_came_and_as_it_was_answered(
+    service: TestClient, memory: Memory, schema: Schema
+) -> None:
+    answer = service.post("/predict", json=schema.example(), headers={"X-Request-ID": "one"})
+    until(lambda: memory.rows)
+    ((at, name, place, version, caller, inputs, told),) = memory.rows
+    assert (name, place, version, caller) == ("one", 0, "1", "")
+    assert time.time() - at < 10
+    shown = {c.name for c in schema.inputs if not c.pii}
+    assert json.loads(inputs) == {k: v for k, v in schema.example().items() if k in shown}
+    assert json.loads(told) == answer.json()
+
+
+def test_a_batch_is_one_row_for_each_record_and_a_refusal_is_none(
+    service: TestClient, memory: Memory, schema: Schema
+) -> None:
+    records = schema.records(schema.sample(3, seed=5))
+    assert service.post("/predict", json={}).status_code == 422
+    answer = service.post("/predict/batch", json={"records": records}, headers={"X-Request-ID": "many"})
+    until(lambda: len(memory.rows) == 3)
+    assert [row[1:3] for row in memory.rows] == [("many", 0), ("many", 1), ("many", 2)]
+    assert [json.loads(row[6]) for row in memory.rows] == answer.json()["predictions"]
+    assert "prediction_log_written_total 3.0" in service.get("/metrics").text
+
+
+def test_what_is_personal_is_taken_out_and_the_rest_stays_byte_for_byte() -> None:
+    body = b'{"a": 1.50, "who":"x"}'
+    entry = (1.0, "id", "1", "c\0\ud800", False, body, b'{"prediction":1}')
+    ((*_, caller, inputs, answer),) = rows_of(entry, set())
+    assert (caller, inputs, answer) == ("c?", body.decode(), '{"prediction":1}')
+    ((*_, inputs, _),) = rows_of(entry, {"who"})
+    assert json.loads(inputs) == {"a": 1.5}
+
+
+def test_personal_columns_of_the_model_are_never_logged(
+    service: TestClient, memory: Memory, journal: Journal, schema: Schema
+) -> None:
+    first, *others = schema.columns
+    hidden = first if first.input else next(c for c in others if c.input)
+    columns = [c.model_copy(update={"pii": True}) if c is hidden else c for c in schema.columns]
+    journal.schemas["1"] = schema.model_copy(update={"columns": tuple(columns)})
+    service.post("/predict", json=schema.example())
+    until(lambda: memory.rows)
+    assert hidden.name not in json.loads(memory.rows[0][5])
+
+
+def test_what_cannot_be_written_waits_and_beyond_the_buffer_the_newest_are_dropped(
+    service: TestClient, memory: Memory, journal: Journal, schema: Schema
+) -> None:
+    memory.fault = OSError("no space left")
+    until(lambda: "no space left" in service.get("/readyz").json()["detail"])
+    for number in range(3):
+        service.post("/predict", json=schema.example(), headers={"X-Request-ID": str(number)})
+    journal.most = journal.taken
+    assert service.post("/predict", json=schema.example()).status_code == 200
+    said = service.get("/readyz")
+    assert said.status_code == 200
+    assert "3 requests wait, 1 were dropped" in said.json()["detail"]
+    metrics = service.get("/metrics").text
+    assert "prediction_log_dropped_total 1.0" in metrics
+    assert "prediction_log_waiting 3.0" in metrics
+    memory.fault = None
+    until(lambda: service.get("/readyz").json()["detail"] == "")
+    assert [row[1] for row in memory.rows] == ["0", "1", "2"]
+    assert journal.taken == journal.freed
+
+
+def test_a_database_that_hangs_is_named(
+    service: TestClient, memory: Memory, journal: Journal, schema: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fraud_watch.kit.serve.journal.SLOW", 0.05)
+    memory.writing.clear()
+    service.post("/predict", json=schema.example())
+    until(lambda: "nothing could be written" in service.get("/readyz").json()["detail"])
+    memory.writing.set()
+    until(lambda: memory.rows)
+
+
+def test_what_waits_is_written_at_the_end(
+    shop: Store, journal: Journal, memory: Memory, schema: Schema
+) -> None:
+    with TestClient(create_app(Settings(store=shop.root), [journal])) as client:
+        for _ in range(20):
+            client.post("/predict", json=schema.example())
+        assert len(memory.rows) < 20
+    assert len(memory.rows) == 20
+
+
+def test_a_label_may_be_told_again_and_the_last_counts(
+    service: TestClient, memory: Memory, schema: Schema
+) -> None:
+    label = target_value(schema)
+    for other in (label, schema.target.classes[0] if schema.target.classes else label):
+        told = service.post("/feedback", json={"request_id": "early", "index": 2, "label": other})
+        assert (told.status_code, told.json()) == (202, {"status": "taken"})
+        label = other
+    until(lambda: memory.labels)
+    assert json.loads(memory.labels["early", 2][2]) == pytest.approx(label)
+
+
+@pytest.mark.parametrize("wrong", ["no such label", None, [1], True, 1e400])
+def test_a_label_that_does_not_fit_the_schema_is_refused_by_name(service: TestClient, wrong: Any) -> None:
+    body = json.dumps({"request_id": "a", "label": wrong})
+    refused = service.post("/feedback", content=body, headers={"Content-Type": "application/json"})
+    assert refused.status_code == 422
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert "label" in refused.json()["errors"][0]["field"]
+
+
+def test_labels_are_refused_when_too_many_wait_or_nothing_says_what_they_may_be(
+    service: TestClient, shop: Store, schema: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"request_id": "a", "label": target_value(schema)}
+    with monkeypatch.context() as patch:
+        patch.setattr("fraud_watch.kit.serve.journal.MOST_LABELS", 0)
+        assert service.post("/feedback", json=body).status_code == 503
+    shop.pointer.write_text("{", encoding="utf-8")
+    assert service.post("/feedback", json=body).status_code == 503
+    shop.pointer.unlink()
+    assert "no model is promoted" in service.post("/feedback", json=body).json()["detail"]
+
+
+def test_old_rows_are_forgotten_after_the_days_set(service: TestClient, memory: Memory) -> None:
+    until(lambda: memory.forgotten)
+    assert memory.forgotten[0] == pytest.approx(time.time() - 90 * 86_400, abs=60)
+
+
+def test_the_export_is_a_table_that_training_reads(
+    service: TestClient, memory: Memory, schema: Schema, tmp_path: Path
+) -> None:
+    sample = schema.sample(4, seed=9)
+    service.post("/predict/batch", json={"records": schema.records(sample)}, headers={"X-Request-ID": "a"})
+    service.post("/feedback", json={"request_id": "a", "index": 1, "label": target_value(schema)})
+    until(lambda: len(memory.rows) == 4 and memory.labels)
+    output = tmp_path / "log.parquet"
+    assert export.write(schema, memory.logged(), output) == 4
+    raw = data.load(str(output))
+    assert list(raw["index"]) == [0, 1, 2, 3]
+    assert set(raw["model_version"]) == {"1"}
+    assert raw["prediction"].notna().all()
+    assert raw[schema.target.header].notna().tolist() == [False, True, False, False]
+    for column in schema.columns:
+        # What requests do not carry, and what is never logged, has to come from elsewhere.
+        if not column.input or column.pii:
+            assert raw[column.header].isna().all()
+            raw[column.header] = pd.Series(sample[column.name])
+    labelled = raw[raw[schema.target.header].notna()].reset_index(drop=True)
+    ready = table.checked(schema, labelled, "the log")
+    assert ready[schema.target.name].tolist() == encode(schema, [target_value(schema)])[0].tolist()

@@ -1,0 +1,50 @@
+"""All parts of the service at once, as `serve` starts them. Each of them has tests of its own."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi.testclient import TestClient
+from sklearn.dummy import DummyClassifier, DummyRegressor
+
+from fraud_watch import cli
+from fraud_watch.kit.schema import Schema
+from fraud_watch.kit.serve import telemetry
+from fraud_watch.kit.serve.parts import PARTS
+from fraud_watch.kit.settings import settings
+from fraud_watch.kit.store import Manifest, Store, write
+
+
+@pytest.fixture
+def champion(project: Path, schema: Schema, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A model that has learnt nothing but the classes, and serves."""
+    codes = range(len(schema.target.classes) or 2)
+    made = DummyClassifier() if schema.target.classes else DummyRegressor()
+    decision = {"threshold": 0.5} if len(schema.target.classes) == 2 else {}
+    manifest = Manifest(run="none", decision=decision, engine="sklearn")
+    estimator = made.fit([[0]] * len(codes), list(codes))
+    write(tmp_path / "model", project / "schema.yaml", estimator, manifest, schema.sample(5))
+    monkeypatch.setenv("STORE", str(tmp_path / "store"))
+    store = Store(settings().store)
+    store.publish("1", tmp_path / "model")
+    return store.promote("1").version
+
+
+def test_they_let_the_commands_of_this_machine_through(
+    champion: str, schema: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr(uvicorn, "run", lambda service, **_: started.append(service))
+    monkeypatch.setattr(telemetry, "log_as_json", lambda level: None)
+    cli.serve()
+    with TestClient(started[0], headers=cli.headers()) as client:
+        answer = client.post("/predict", json=schema.example())
+        assert (answer.status_code, answer.json().get("model_version")) == (200, champion), answer.text
+        assert client.get("/readyz").status_code == 200
+        assert client.get("/openapi.json").status_code == 200
+        assert "http_requests_total" in client.get("/metrics").text
+
+
+def test_there_is_one_for_each_answer() -> None:
+    assert len(PARTS) == 3

@@ -1,0 +1,223 @@
+"""What every request passes: limits, time-outs, headers, the log, parts; and answers from a thread."""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from fastapi import APIRouter
+from fastapi.testclient import TestClient
+
+from fraud_watch.kit.schema import Schema
+from fraud_watch.kit.serve import Refusal, app
+from fraud_watch.kit.serve.front import Call, Part
+from fraud_watch.kit.settings import Settings
+from fraud_watch.kit.store import Store
+
+SMALL = {"max_body_bytes": 2_000, "max_in_flight": 2, "request_seconds": 0.3}
+
+
+class Witness(Part):
+    """A part that overrides everything, and notes what it is told."""
+
+    router = APIRouter()
+
+    def __init__(self) -> None:
+        self.said: list[Any] = []
+
+    async def start(self) -> None:
+        self.said.append("start")
+
+    async def stop(self) -> None:
+        self.said.append("stop")
+
+    async def admit(self, call: Call) -> None:
+        if b"x-unwanted" in call.headers:
+            raise Refusal(401, "Unwanted", "Go away", {"WWW-Authenticate": "Knock"})
+        call.caller = "witness"
+
+    def answered(self, call: Call, body: bytes, answer: bytes) -> None:
+        self.said.append((call.id, call.version, body, answer))
+
+    def ended(self, call: Call) -> None:
+        self.said.append((call.path, call.status))
+
+    def trouble(self) -> str:
+        return "the witness is tired"
+
+
+@Witness.router.get("/witness")
+async def witness() -> str:
+    return "here"
+
+
+@pytest.fixture
+def shop(tmp_path: Path, published: Path) -> Store:
+    shop = Store(tmp_path / "store")
+    shop.publish("1", published)
+    shop.promote("1")
+    return shop
+
+
+@pytest.fixture
+def client(shop: Store) -> Iterator[TestClient]:
+    with TestClient(app.create_app(Settings(store=shop.root, **SMALL))) as client:  # type: ignore[arg-type]
+        yield client
+
+
+def test_bodies_are_bounded_whether_they_say_their_length_or_not(client: TestClient) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield from [b" " * 1_000] * 100
+
+    for path in ("/predict", "/predict/batch"):
+        assert client.post(path, content=b" " * 2_001).status_code == 413
+        response = client.post(path, content=pieces())
+        assert response.status_code == 413
+        assert response.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"content-type": "text/plain"}, 415),
+        ({"content-type": "application/json; charset=utf-16"}, 415),
+        ({"content-encoding": "gzip"}, 415),
+        ({f"x-{n}": "1" for n in range(101)}, 431),
+        ({"content-type": "Application/JSON; charset=utf-8"}, 200),
+    ],
+)
+def test_headers_are_checked_before_the_body(
+    client: TestClient, schema: Schema, headers: dict[str, str], status: int
+) -> None:
+    response = client.post("/predict", content=json.dumps(schema.example()), headers=headers)
+    assert response.status_code == status, response.text
+
+
+def test_an_answer_has_an_id_and_safe_headers(client: TestClient, schema: Schema) -> None:
+    for path in ("/predict", "/healthz", "/nowhere"):
+        for given, kept in (("abc-1", True), ("a b", False), ("x" * 65, False)):
+            response = client.post(path, json=schema.example(), headers={"X-Request-ID": given})
+            assert (response.headers["x-request-id"] == given) is kept
+            assert response.headers["x-content-type-options"] == "nosniff"
+            assert response.headers["cache-control"] == "no-store"
+
+
+async def ask(service: Any, body: AsyncIterator[bytes]) -> list[dict[str, Any]]:
+    """A request whose body comes piece by piece; gives what was sent back."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        piece = await anext(body, None)
+        return {"type": "http.request", "body": piece or b"", "more_body": piece is not None}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": [], "query_string": b""}
+    await service(scope, receive, send)
+    return sent
+
+
+def test_a_slow_body_is_cut_off_and_a_crowd_is_told_to_come_back(client: TestClient) -> None:
+    async def never() -> AsyncIterator[bytes]:
+        yield b"{"
+        await anyio.sleep(5)
+
+    async def crowd() -> list[int]:
+        statuses = []
+
+        async def one() -> None:
+            said = await ask(client.app, never())
+            statuses.append(said[0]["status"])
+
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(one)
+        return statuses
+
+    assert sorted(client.portal.call(crowd)) == [408, 408, 503]  # type: ignore[union-attr]
+    assert client.get("/healthz").status_code == 200
+
+
+def test_an_expensive_model_answers_all_who_wait_at_once(
+    shop: Store, schema: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "QUICK", 0.0)
+    batches = []
+    answers = app.Serving.answers
+
+    def counted(self: app.Serving, records: list[Any]) -> list[Any]:
+        batches.append(len(records))
+        return answers(self, records)
+
+    monkeypatch.setattr(app.Serving, "answers", counted)
+    records = schema.records(schema.sample(20, seed=5, missing=0.3))
+
+    async def once(record: dict[str, Any]) -> AsyncIterator[bytes]:
+        yield json.dumps(record).encode()
+
+    async def together() -> list[Any]:
+        said: list[Any] = [None] * len(records)
+
+        async def one(place: int) -> None:
+            messages = await ask(service.app, once(records[place]))
+            said[place] = json.loads(messages[1]["body"])
+
+        async with anyio.create_task_group() as group:
+            for place in range(len(records)):
+                group.start_soon(one, place)
+        return said
+
+    with TestClient(app.create_app(Settings(store=shop.root))) as service:
+        said = service.portal.call(together)  # type: ignore[union-attr]
+        expected = service.post("/predict/batch", json={"records": records}).json()["predictions"]
+        assert [answer["prediction"] for answer in said] == pytest.approx(
+            [answer["prediction"] for answer in expected]
+        )
+        assert max(batches[:-1]) > 1
+        monkeypatch.setattr(app.Serving, "answers", lambda *_: 1 / 0)
+        assert service.post("/predict", json=records[0]).status_code == 500
+
+
+def test_a_part_admits_sees_answers_and_says_what_is_wrong(shop: Store, schema: Schema) -> None:
+    part = Witness()
+    with TestClient(app.create_app(Settings(store=shop.root), [part])) as client:
+        refused = client.post("/predict", json=schema.example(), headers={"X-Unwanted": "1"})
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Knock")
+        assert client.get("/healthz", headers={"X-Unwanted": "1"}).status_code == 200
+        assert client.get("/model", headers={"X-Unwanted": "1"}).status_code == 401
+        answer = client.post("/predict", json=schema.example())
+        assert client.get("/witness").json() == "here"
+        assert client.get("/readyz").json()["detail"] == "the witness is tired"
+        assert 'part_in_trouble{part="Witness"} 1.0' in client.get("/metrics").text
+    assert part.said[0] == "start"
+    assert part.said[-1] == "stop"
+    assert ("/predict", 401) in part.said
+    seen = next(said for said in part.said if len(said) == 4)
+    assert seen == (answer.headers["x-request-id"], "1", answer.request.content, answer.content)
+
+
+def test_the_log_has_a_line_for_each_request_and_nothing_of_its_body(
+    client: TestClient, schema: Schema, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    secret = "4539-1488-0343-6467"
+    client.post("/predict", json={**schema.example(), "card": secret}, headers={"X-Request-ID": "one"})
+    client.post(f"/predict/{secret}?card={secret}", headers={"X-Request-ID": "two"})
+    client.app.requests.flush()  # type: ignore[attr-defined]
+    written = capsys.readouterr().err
+    lines = {line["id"]: line for line in map(json.loads, written.splitlines())}
+    assert (lines["one"]["path"], lines["one"]["status"], lines["one"]["version"]) == ("/predict", 422, "1")
+    assert (lines["two"]["path"], lines["two"]["status"]) == ("other", 404)
+    assert secret not in written
+
+
+def test_pages_of_other_origins_may_call_only_if_named(shop: Store, schema: Schema) -> None:
+    origin = "https://shop.example.com"
+    for named in ("", f"https://other.example.com {origin}"):
+        with TestClient(app.create_app(Settings(store=shop.root, cors_origins=named))) as client:
+            response = client.post("/predict", json=schema.example(), headers={"Origin": origin})
+            assert response.headers.get("access-control-allow-origin") == (origin if named else None)

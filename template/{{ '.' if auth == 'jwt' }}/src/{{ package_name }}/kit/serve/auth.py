@@ -1,0 +1,133 @@
+"""The tokens at the door. One that was checked is known by its hash, and checked again after some minutes."""
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections import OrderedDict
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import jwt
+from jwt import InvalidTokenError, PyJWKClient
+from jwt.exceptions import PyJWKClientError, PyJWKSetError
+
+from ..access import Access, prepare, wrong
+from ..settings import PROJECT
+from . import Refusal, documented
+from .front import ASSETS, OPEN, PROBES, Call, Part
+
+log = logging.getLogger(__name__)
+ROLES = frozenset({"predict", "admin"})
+ADMIN = frozenset({"/model"})
+"""What shows the inside: for admins. All else is for both roles."""
+CLAIMS = ["aud", "exp", "iss", "sub"]
+MOST = 10_000
+"""Checked tokens that are remembered: of more, the last."""
+AGAIN = 300.0
+"""Seconds after which a token is checked again, should a key have been withdrawn."""
+FRESH = 60.0
+"""Seconds that the issuer's keys are kept."""
+
+
+class Known(NamedTuple):
+    until: float
+    name: str
+    roles: frozenset[str]
+
+
+def unknown(why: str, error: str = "") -> Refusal:
+    ask = f'Bearer realm="{PROJECT}"' + (f', error="{error}"' if error else "")
+    return Refusal(401, "Not authenticated", why, {"WWW-Authenticate": ask})
+
+
+class Auth(Part):
+    def __init__(self, access: Access | None = None) -> None:
+        self.access = access or Access()
+        self.known: OrderedDict[bytes, Known] = OrderedDict()
+        url = self.access.jwt_keys_url
+        self.issuer = PyJWKClient(url, lifespan=FRESH, timeout=2) if url else None
+        self.keys: dict[str | None, jwt.PyJWK] = {}
+        self.why = wrong(self.access)
+
+    async def start(self) -> None:
+        with suppress(OSError):
+            self.access = prepare(self.access)
+        self.why = wrong(self.access)
+        if self.why:
+            log.error(self.why)
+        elif self.issuer:
+            await asyncio.to_thread(self.fetch)
+
+    def fetch(self) -> None:
+        """The issuer's keys, or those of memory if they are fresh; while it does not answer, the old ones."""
+        assert self.issuer
+        try:
+            keys = self.issuer.get_signing_keys()
+            self.keys = {key.key_id: key for key in keys if key.algorithm_name in ("RS256", "ES256")}
+            self.why = ""
+        except (PyJWKClientError, PyJWKSetError, OSError, json.JSONDecodeError) as error:
+            if not self.why:
+                log.error("the keys at JWT_KEYS_URL cannot be had: %s", error)
+            self.why = "the keys at JWT_KEYS_URL cannot be had"
+
+    async def admit(self, call: Call) -> None:
+        if call.path in OPEN:
+            return
+        given = call.headers.get(b"authorization")
+        if given is None:
+            if call.path.startswith(ASSETS):
+                return
+            raise unknown("Send a token as Authorization: Bearer")
+        digest = hashlib.sha256(given).digest()
+        known = self.known.get(digest)
+        if known is None or known.until < time.time():
+            known = self.known[digest] = await self.checked(given)
+            if len(self.known) > MOST:
+                self.known.popitem(last=False)
+        call.caller = known.name
+        if not known.roles & ROLES or (call.path in ADMIN and "admin" not in known.roles):
+            raise Refusal(403, "Not allowed", "The token has not the role for this")
+
+    async def checked(self, given: bytes) -> Known:
+        kind, _, token = given.partition(b" ")
+        if kind.lower() != b"bearer":
+            raise unknown("Send a token as Authorization: Bearer")
+        if self.issuer:
+            await asyncio.to_thread(self.fetch)
+        if self.why and not self.keys:
+            raise Refusal(503, "No tokens", "The service cannot check tokens: /readyz says why")
+        access = self.access
+        try:
+            key: Any = access.jwt_secret
+            if self.issuer:
+                key = self.keys.get(jwt.get_unverified_header(token).get("kid"))
+                if key is None:
+                    raise InvalidTokenError("its key is unknown")
+            claims = jwt.decode(
+                token,
+                key,
+                # Never what the token itself asks for.
+                algorithms=[key.algorithm_name] if self.issuer else ["HS256"],
+                audience=access.jwt_audience,
+                issuer=access.jwt_issuer,
+                leeway=access.jwt_leeway_seconds,
+                options={"require": CLAIMS},
+            )
+        except InvalidTokenError as error:
+            raise unknown(f"The token is not accepted: {error}", "invalid_token") from None
+        roles = claims.get("roles")
+        until = min(claims["exp"] + access.jwt_leeway_seconds, time.time() + AGAIN)
+        return Known(until, claims["sub"], frozenset(map(str, roles if isinstance(roles, list) else ())))
+
+    def trouble(self) -> str:
+        return self.why
+
+    def document(self, openapi: dict[str, Any]) -> None:
+        scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        openapi.setdefault("components", {})["securitySchemes"] = {"token": scheme}
+        for path, operations in openapi["paths"].items():
+            for operation in operations.values() if path not in OPEN | PROBES else ():
+                operation["security"] = [{"token": []}]
+                operation["responses"] |= {str(s): told for s, told in documented(401, 403, 503).items()}

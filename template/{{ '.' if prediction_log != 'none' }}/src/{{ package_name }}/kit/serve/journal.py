@@ -1,0 +1,223 @@
+"""The prediction log: what was asked and answered, and the labels that come later.
+
+A request costs one append to a buffer; one thread writes what is in it, five times a second. While the
+database is locked, full or gone, the service answers on and the buffer holds what it can: beyond
+``LOG_BUFFER_BYTES`` the newest are dropped, and counted. Columns marked ``pii`` are never logged.
+"""
+
+import asyncio
+import json
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Container
+from contextlib import suppress
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from prometheus_client import Counter, Gauge
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .. import UserError
+from ..schema import Schema, explain
+from ..settings import Settings, settings
+from ..store import Store
+from . import Refusal, documented
+from .feedback import Feedback, Taken, fitting
+from .front import Call, Part
+from .logdb import DEFAULT, FAULTS, Database, Label, Row
+
+log = logging.getLogger(__name__)
+TICK = 0.2
+"""Seconds between two writes; what a process that is killed may lose."""
+ROWS = 500
+ENTRY = 500
+"""Bytes that a request takes in the buffer, beside its body and its answer."""
+MOST_LABELS = 100_000
+SLOW = 5.0
+JSON: TypeAdapter[Any] = TypeAdapter(Any)
+Entry = tuple[float, str, str, str, bool, bytes, bytes]
+
+
+class LogSettings(BaseSettings):
+    """Where predictions are logged; read from the environment as all settings are."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+    log_database: Annotated[str, Field(min_length=1)] = DEFAULT
+    log_days: Annotated[float, Field(ge=0)] = 90
+    log_buffer_bytes: Annotated[int, Field(ge=0)] = 50_000_000
+
+
+def log_settings() -> LogSettings:
+    try:
+        return LogSettings()
+    except ValidationError as error:
+        raise UserError(explain(error, {}, "environment or .env")) from None
+
+
+class Journal(Part):
+    def __init__(
+        self,
+        here: Settings | None = None,
+        own: LogSettings | None = None,
+        database: Database | None = None,
+    ) -> None:
+        self.own = own or log_settings()
+        self.most = self.own.log_buffer_bytes
+        self.store = Store((here or settings()).store)
+        self.database = database or Database(self.own.log_database)
+        self.waiting: deque[Entry] = deque()
+        self.labels: deque[Label] = deque()
+        self.rows: list[Row] = []
+        self.marks: dict[tuple[str, int], Label] = {}
+        # Each is added to by one thread alone; their difference is what the buffer holds.
+        self.taken = self.freed = self.held = 0
+        self.schemas: dict[str, Schema] = {}
+        self.hidden: dict[str, set[str]] = {}
+        self.fault = ""
+        self.cleaned = 0.0
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.run, name="prediction-log", daemon=True)
+        self.written = Counter("prediction_log_written", "Predictions logged", registry=None)
+        self.dropped = Counter("prediction_log_dropped", "Requests that were not logged", registry=None)
+        unwritten = Gauge("prediction_log_waiting", "Requests waiting to be logged", registry=None)
+        unwritten.set_function(lambda: len(self.waiting))
+        self.collectors = (self.written, self.dropped, unwritten)
+        self.lost = self.said = 0
+        self.router = APIRouter()
+        self.router.post("/feedback", status_code=202, responses=documented(422, 503))(self.feedback)
+
+    async def start(self) -> None:
+        self.thread.start()
+
+    async def stop(self) -> None:
+        self.stopping.set()
+        await asyncio.to_thread(self.thread.join, 8)
+        if left := len(self.waiting) + len(self.labels) + len(self.rows) + len(self.marks):
+            log.error("%d entries of the prediction log could not be written: %s", left, self.fault)
+
+    def answered(self, call: Call, body: bytes, answer: bytes) -> None:
+        size = len(body) + len(answer) + ENTRY
+        if self.taken - self.freed + size > self.most:
+            self.dropped.inc()
+            self.lost += 1
+            return
+        self.taken += size
+        many = call.path == "/predict/batch"
+        self.waiting.append((time.time(), call.id, call.version, call.caller, many, body, answer))
+
+    def feedback(self, said: Feedback) -> Taken:
+        """Tell what a prediction turned out to be. It may be told again: the last one counts.
+
+        No one has to wait for the prediction to be logged, so a request id that is not known is taken too.
+        """
+        try:
+            champion = self.store.champion()
+            schema = self.schema(champion.version) if champion else None
+        except (UserError, OSError) as error:
+            raise Refusal(503, "Not ready", str(error)) from None
+        if schema is None:
+            raise Refusal(503, "Not ready", "no model is promoted yet: its schema says what a label may be")
+        label = fitting(schema, said.label)
+        if len(self.labels) >= MOST_LABELS:
+            raise Refusal(503, "The log is full", "Labels wait for the log's database: send it again later")
+        self.labels.append((said.request_id, said.index, json.dumps(label), time.time()))
+        return Taken()
+
+    def trouble(self) -> str:
+        why = self.fault
+        if not why and self.oldest() < time.time() - SLOW:
+            why = f"nothing could be written for {SLOW:.0f} s"
+        if not why and self.lost > self.said:
+            why = "it cannot be written as fast as requests come"
+        count = f"{len(self.waiting)} requests wait, {self.lost} were dropped"
+        return f"prediction log: {why} ({count})" if why else ""
+
+    def oldest(self) -> float:
+        """When the request came that has waited longest, be it in the writer's hands already."""
+        for held in (self.rows, self.waiting):
+            with suppress(IndexError):  # the writer may be done with it just now
+                return held[0][0]
+        return time.time()
+
+    def run(self) -> None:
+        """The writer's life; at its end it writes once more."""
+        while not self.stopping.wait(1 if self.fault else TICK):
+            self.flush()
+        self.flush()
+        self.database.close()
+
+    def flush(self) -> None:
+        """Write all that waits. What cannot be written stays, and is tried again."""
+        lost = self.lost
+        try:
+            self.database.ready()
+            while self.take():
+                self.write()
+            if self.own.log_days and time.monotonic() > self.cleaned + 60:
+                while self.database.forget(time.time() - self.own.log_days * 86_400):
+                    pass
+                self.cleaned = time.monotonic()
+            if self.fault:
+                log.warning("the prediction log is written again; %d requests were dropped", lost)
+            self.fault = ""
+            self.said = lost
+        except (*FAULTS, UserError) as error:
+            self.database.close()
+            if not self.fault:
+                log.error("the prediction log cannot be written: %s", error)
+            self.fault = " ".join(str(error).split()) or type(error).__name__
+
+    def take(self) -> bool:
+        """Make rows of some of what waits; whether there is anything to write."""
+        while self.waiting and len(self.rows) < ROWS:
+            entry = self.waiting[0]
+            hidden = self.hidden.get(entry[2])
+            if hidden is None:
+                inputs = self.schema(entry[2]).inputs
+                hidden = self.hidden[entry[2]] = {column.name for column in inputs if column.pii}
+            try:
+                self.rows += rows_of(entry, hidden)
+            except Exception:  # one that is not understood must not stop those behind it
+                log.exception("a request could not be logged")
+                self.dropped.inc()
+            self.held += len(entry[5]) + len(entry[6]) + ENTRY
+            self.waiting.popleft()
+        while self.labels and len(self.marks) < ROWS:
+            label = self.labels.popleft()
+            self.marks[label[:2]] = label
+        return bool(self.rows or self.marks)
+
+    def write(self) -> None:
+        self.database.write(self.rows, list(self.marks.values()))
+        self.written.inc(len(self.rows))
+        self.freed += self.held
+        self.held = 0
+        self.rows.clear()
+        self.marks.clear()
+
+    def schema(self, version: str) -> Schema:
+        """What a version takes, from its files in the store."""
+        if version not in self.schemas:
+            self.schemas[version] = Schema.load(self.store.folder(version) / "schema.yaml")
+        return self.schemas[version]
+
+
+def rows_of(entry: Entry, hidden: Container[str]) -> list[Row]:
+    """One row per record. The JSON is kept as it came, unless there is something to take out of it."""
+    at, name, version, who, many, body, answer = entry
+    # A name out of a token may hold what a database cannot.
+    caller = who.encode(errors="replace").decode().replace("\0", "") if who else ""
+    if not many and not hidden:
+        return [(at, name, 0, version, caller, body.decode(), answer.decode())]
+    asked, said = JSON.validate_json(body), JSON.validate_json(answer)
+    pairs = zip(asked["records"], said["predictions"], strict=True) if many else [(asked, said)]
+    rows = []
+    for place, (record, told) in enumerate(pairs):
+        shown = {name: value for name, value in record.items() if name not in hidden}
+        texts = JSON.dump_json(shown).decode(), JSON.dump_json(told).decode()
+        rows.append((at, name, place, version, caller, *texts))
+    return rows

@@ -1,6 +1,7 @@
 """Engines: a plan says what scikit-learn says, whatever the pipeline and the row, or it is not taken."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -231,13 +232,15 @@ def test_what_has_no_plan_is_named() -> None:
             compiled(pipeline(estimator, whole=True).fit(as_rows(table), truth))
 
 
-def test_rows_around_the_threshold_lie_on_both_sides(prepared: train.Prepared, published: Path) -> None:
+def test_rows_around_the_threshold_lie_on_both_sides() -> None:
     """So near that a plan which is a little off decides otherwise."""
-    model = open_model(published)
-    if "threshold" not in model.manifest.decision:
-        pytest.skip("nothing is decided by a threshold here")
-    threshold, rows = model.manifest.decision["threshold"], made(columns_of(prepared.schema, prepared.frame))
-    near = model.engine(gate._around(prepared.schema, threshold, model.engine, rows))
-    chance = near[:, prepared.schema.positive]
-    assert 0 < (chance >= threshold).sum() < len(chance)
-    assert np.median(np.abs(chance - threshold)) < 1e-3
+    rows = {"x": np.linspace(-3.0, 3.0, 40), "word": np.array(["a", "b"] * 20, dtype=object)}
+
+    def engine(features: Any) -> Any:
+        chance = 1 / (1 + np.exp(-features["x"]))
+        return np.stack([1 - chance, chance], axis=1)
+
+    schema: Any = SimpleNamespace(positive=1)
+    near = engine(gate._around(schema, 0.4, engine, rows))[:, 1]
+    assert 0 < (near >= 0.4).sum() < len(near)
+    assert np.abs(near - 0.4).max() < 1e-3

@@ -96,6 +96,11 @@ def test_headers_are_checked_before_the_body(
     assert response.status_code == status, response.text
 
 
+def test_a_header_that_is_sent_again_counts_again(client: TestClient, schema: Schema) -> None:
+    response = client.post("/predict", json=schema.example(), headers=[("x-again", "1")] * 101)
+    assert response.status_code == 431
+
+
 def test_an_answer_has_an_id_and_safe_headers(client: TestClient, schema: Schema) -> None:
     for path in ("/predict", "/healthz", "/nowhere"):
         for given, kept in (("abc-1", True), ("a b", False), ("x" * 65, False)):

@@ -121,7 +121,7 @@ class Front:
         route = self.hot.get(call.path) if call.method == "POST" else None
         try:
             if call.path not in PROBES:
-                await self.admit(call)
+                await self.admit(call, len(scope["headers"]))
             if route:
                 body = await self.body(call, receive)
                 answer = await route(call, body)
@@ -142,12 +142,12 @@ class Front:
             self.calls.discard(call)
             self.end(call, scope)
 
-    async def admit(self, call: Call) -> None:
+    async def admit(self, call: Call, headers: int) -> None:
         """Bound what is in flight, so that a crowd is told to come back and those inside are served."""
         if len(self.calls) >= self.settings.max_in_flight:
             raise Refusal(503, "Busy", "Too many requests at once", {"Retry-After": "1"})
         self.calls.add(call)
-        if len(call.headers) > MOST_HEADERS:
+        if headers > MOST_HEADERS:
             raise Refusal(431, "Too many headers", f"At most {MOST_HEADERS}")
         for admit in self.admits:
             await admit(call)

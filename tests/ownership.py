@@ -41,6 +41,7 @@ src/own_name/cli.py              slipway  tests/test_life.py
 src/own_name/data.py             yours    tests/test_train.py
 src/own_name/features.py         yours    tests/test_features.py
 src/own_name/model.py            yours    tests/test_train.py
+src/own_name/kit/card.md         slipway  tests/test_train.py
 src/own_name/kit/*.py            slipway  tests/test_life.py
 tests/conftest.py                slipway  tests/test_suites.py
 tests/load/locustfile.py         slipway  tests/test_life.py

@@ -19,12 +19,11 @@ from tests.matrix.template import Template
 from tests.matrix.verdicts import shown
 from tests.releases import Template as Repository
 from tests.rendering import ANSWERS_FILE, Tree, render_tree, tree
-from tests.test_suites import run
+from tests.test_suites import WORKERS, run
 from tests.trees import renamed, template, values
 
 SEED = int(os.environ.get("MATRIX_SEED") or 2026)
 SAMPLES = int(os.environ.get("MATRIX_SAMPLES") or 6)
-WORKERS = 2
 
 
 def first_or_last(whole: Template, place: int) -> Known:
@@ -55,6 +54,8 @@ SUGGESTED = {
         "formatter": "black",
         "container": "none" if name == "starter" else "docker",
         "ci": "github",
+        "engine": "sklearn" if name == "starter" else "plan",
+        "bulk": "none" if name == "starter" else "parquet",
         "auth": "none" if name == "starter" else "api_key",
         "limits": "none" if name == "starter" else "memory",
         "prediction_log": "none" if name == "starter" else "sqlite",

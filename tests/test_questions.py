@@ -19,11 +19,19 @@ ASKED = {
     "problem",
 }
 DERIVED = {"made_for", "package_name", "project_slug"}
-DOORS = {"auth": "api_key", "limits": "memory", "prediction_log": "sqlite"}
+STANDARD = {
+    "auth": "api_key",
+    "bulk": "parquet",
+    "container": "docker",
+    "data_versioning": "dvc",
+    "engine": "plan",
+    "limits": "memory",
+    "prediction_log": "sqlite",
+}
 PRESETS = {
-    "starter": dict.fromkeys(("data_versioning", "container", *DOORS), "none"),
-    "standard": {"data_versioning": "dvc", "container": "docker", **DOORS},
-    "custom": {"data_versioning": "dvc", "container": "docker", **DOORS},
+    "starter": dict.fromkeys(STANDARD, "none") | {"engine": "sklearn"},
+    "standard": STANDARD,
+    "custom": STANDARD,
 }
 
 
@@ -52,7 +60,8 @@ def test_only_custom_asks_for_more_than_six_answers() -> None:
         for name, question in QUESTIONS.items()
         if question.get("ask", True) not in (custom, False)
     } == ASKED
-    assert {name for name, q in QUESTIONS.items() if q.get("ask") is False} == DERIVED
+    unasked = {name for name, q in QUESTIONS.items() if q.get("ask") is False}
+    assert unasked == DERIVED
 
 
 def test_no_answer_is_forgotten_or_computed_again() -> None:

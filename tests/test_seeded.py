@@ -135,11 +135,11 @@ BUGS = (
         "container=none",
     ),
     Bug(
-        "a type that is wrong in one problem",
-        "template/{{ '.' if problem == 'regression' }}/src/{{ package_name }}/model.py",
-        "\ndef ",
-        '\nNUMBER: int = "text"\n\n\ndef ',
-        "mypy",
+        "a type of one problem, wrong for who calls it",
+        "template/{{ '.' if problem == 'regression' }}/src/{{ package_name }}/kit/task.py",
+        "def outcome(schema: Schema, raw: Numbers) -> Numbers:",
+        "def outcome(schema: Schema, raw: Numbers) -> str:",
+        "mypy src/own_name/kit/evaluate.py",
         "problem=regression",
     ),
     Bug(
@@ -184,11 +184,13 @@ def found(template: Template, bug: Bug) -> set[str]:
             if list(alike(template, bug.under, frozenset({".copier-answers.yml"})))
             else set()
         )
-    name, _, file = bug.found_by.partition(" tests/")
+    name, _, file = bug.found_by.partition(" ")
     if name == "passes":
-        (decision,) = suite.decisions(template, None, {f"tests/{file}"})
+        (decision,) = suite.decisions(template, None, {file})
+    elif name == "mypy":
+        decision = decide(template, CHECKS[name], {file})
     else:
-        decision = decide(template, CHECKS[name])
+        decision = decide(template, CHECKS[bug.found_by])
     failing = decision.failing
     left = [f for f in failing if not any(excuse.covers(f) for excuse in EXCUSES)]
     return {shown(answers) for failed in left for answers in failed.answers}

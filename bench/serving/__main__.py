@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -44,7 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = json.loads(results.read_text())
     outcomes = [Outcome(**outcome) for outcome in found["outcomes"]]
     scored = [bulk.Scored(**scored) for scored in found["bulk"]]
-    report.write(chosen.docs, outcomes, scored, found["versions"], found["rows"])
+    report.write(
+        *(chosen.docs, outcomes, scored),
+        *(found["versions"], found["rows"], found["load"]),
+    )
     if failed := [one for one in outcomes if one.trouble]:
         raise SystemExit("\n".join(f"{one.server}: {one.trouble}" for one in failed))
 
@@ -57,6 +61,7 @@ def told(
         "outcomes": [asdict(one) for one in outcomes],
         "bulk": [asdict(one) for one in scored],
         "rows": rows,
+        "load": os.getloadavg()[2],
         "versions": named,
     }
 

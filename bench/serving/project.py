@@ -33,7 +33,13 @@ CATEGORIES = {
     "segment": ["business", "consumer", "public", "school"],
 }
 # What a service has by default, as far as it is a matter of an answer.
-FEATURES = {"auth": "api_key", "limits": "memory", "prediction_log": "sqlite"}
+FEATURES = {
+    "auth": "api_key",
+    "bulk": "parquet",
+    "engine": "plan",
+    "limits": "memory",
+    "prediction_log": "sqlite",
+}
 Record = dict[str, Any]
 SETTING = "UV_PROJECT_ENVIRONMENT"
 FEWEST_ROWS = 600

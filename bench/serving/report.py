@@ -28,7 +28,8 @@ another, 2 shared cores in all. Every answer under load is held against what sci
 The figure is the **processor time of the server for one request**: user and system time of its whole process tree, from
 `/proc`, over a round of full load. Servers take turns, in another order each round; the table shows the median of {rounds} rounds, and
 how far from it the farthest lay. Ratios of this figure are what survives a busy machine. Latency, requests a second and start are
-wall time, and say as much about the neighbours as about the server: compare them within a table only. A server that is faster than
+wall time, and say as much about the neighbours as about the server: compare them within a table only. On a machine of its own the
+load is about 2; on this one it was {load:.1f} when the run ended. A server that is faster than
 the load, which asks at most some 30,000 times a second, is never at its limit here.
 
 - *The emitted service* is that of a project with {answers}, every other answer as it comes.
@@ -140,11 +141,14 @@ def sections(
     scored: Sequence[Scored],
     named: Sequence[str],
     rows: int,
+    load: float,
 ) -> Iterator[str]:
     connections = outcomes[0].connections
     rounds = max(len(one.cpu) for one in outcomes)
     answers = ", ".join(f"`{name}={answer}`" for name, answer in chosen().items())
-    yield HEAD.format(connections=connections, rounds=rounds, answers=answers)
+    yield HEAD.format(
+        connections=connections, rounds=rounds, answers=answers, load=load
+    )
     yield "## Goals\n"
     yield verdicts(list(goals(outcomes, scored)))
     for model in dict.fromkeys(one.model for one in outcomes):
@@ -178,11 +182,12 @@ def write(
     scored: Sequence[Scored],
     named: Sequence[str],
     rows: int,
+    load: float,
 ) -> None:
     """The page, and a plot for each model."""
     folder = docs / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    text = "\n".join(sections(outcomes, scored, named, rows))
+    text = "\n".join(sections(outcomes, scored, named, rows, load))
     (docs / PAGE).write_text(text, "utf-8")
     for model in dict.fromkeys(one.model for one in outcomes):
         if found := of_model(outcomes, model):

@@ -1,7 +1,7 @@
 """Imports and declared dependencies are the same, set by set: an environment that holds more would hide what is missing.
 
-What serves is installed without what trains, and without the fallback that only some models need. So what the command line and the service import when they start must be in the
-serving set; what waits inside a function until its verb runs, and all other modules, may need the other sets of the package too.
+What serves is installed without what trains, and without the fallback that only some models of some projects need. So what the command line and the service import
+when they start must be in the serving set; what waits inside a function until its verb runs, and all other modules, may need the other sets of the package too.
 """
 
 import ast
@@ -9,7 +9,7 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 
 from tests.matrix.project import Project
@@ -39,9 +39,11 @@ REASONS = {
     "opentelemetry-proto": "so do these, with which a test reads what was sent",
     "httpx2": "FastAPI's TestClient sends requests with it",
     "ipykernel": "editors run the notebook with it",
+    "pyarrow": "pandas reads Parquet with it",
     "types-pyyaml": "mypy reads it",
 }
 PACKAGE = ("serve", "fallback", "train")
+SERVED = {"", "serve"}
 SERVING = ("src/*/cli.py", "src/*/kit/serve/*.py")
 
 
@@ -129,6 +131,7 @@ def groups(project: Project) -> dict[str, frozenset[str]]:
     return dict(project.view("pyproject.toml", declared_sets) or ())
 
 
+@cache
 def declared_sets(pyproject: bytes) -> tuple[tuple[str, frozenset[str]], ...]:
     """The names of what is declared, set by set."""
     settings = tomllib.loads(pyproject.decode())
@@ -139,20 +142,33 @@ def declared_sets(pyproject: bytes) -> tuple[tuple[str, frozenset[str]], ...]:
     )
 
 
+@cache
+def declaring(name: str) -> Callable[[bytes], frozenset[str]]:
+    """A look at the sets that declare one distribution: few answers matter to it."""
+
+    def look(pyproject: bytes) -> frozenset[str]:
+        return frozenset(g for g, names in declared_sets(pyproject) if name in names)
+
+    return look
+
+
 def undeclared(project: Project, path: str) -> Iterator[str]:
     """Each import is declared in a set that is installed where the module runs."""
-    sets = groups(project)
-    everything = {name for names in sets.values() for name in names}
-    serving = {*sets[""], *sets["serve"]}
-    package = {*sets[""], *(name for group in PACKAGE for name in sets[group])}
-    allowed = package if path.startswith("src/") else everything
-    starts = path.startswith("src/") and path in starting(project)
     found = imports(project, path)
-    missing = distributions(project, found.now) - (serving if starts else allowed)
-    missing |= distributions(project, found.later) - allowed
-    for name in sorted(missing):
-        where = "in the set that runs this" if name in everything else "at all"
-        yield f"it imports {name}, which is not declared {where}"
+    now, later = (distributions(project, of) for of in (found.now, found.later))
+    for name in sorted(now | later):
+        sets = project.view("pyproject.toml", declaring(name)) or frozenset()
+        there = (
+            not sets.isdisjoint({"", *PACKAGE})
+            if path.startswith("src/")
+            else bool(sets)
+        )
+        if there and name in now and path.startswith("src/"):
+            # What is in the serving set need not be asked for who imports it.
+            there = bool(sets & SERVED) or path not in starting(project)
+        if not there:
+            where = "in the set that runs this" if sets else "at all"
+            yield f"it imports {name}, which is not declared {where}"
 
 
 def unused(project: Project, _: str) -> Iterator[str]:

@@ -54,7 +54,9 @@ def paths(project: Project, path: str) -> Iterator[str]:
     text = project.text(path)
     for other in sorted(project.optional):
         name = rf"(?<![\w/-])(\./)?{re.escape(other)}(?![\w-]|/\w)"
-        if other != path and re.search(name, text) and not project.has(other):
+        if other == path or other not in text:
+            continue
+        if re.search(name, text) and not project.has(other):
             yield f"it names {other}, which is not there"
 
 
@@ -97,15 +99,23 @@ def verbs(source: str) -> set[str]:
 
 def called(project: Project, path: str) -> Iterator[str]:
     """`uv run COMMAND` and `PROJECT VERB` name a command that is installed, and a verb that it has."""
-    lines = [line for line in spoken(project, path) if "#!" not in line]
-    command = r"(?:uv|\$\(UV\)) run (?:--\S+ )*([^-\s]\S*)|\$\(RUN\) (\S+)"
-    used = {a or b for line in lines for a, b in re.findall(command, line)}
     # Asked of no file: pyproject.toml has thousands of versions, and all name the same command.
     script = str(project.answer("project_slug"))
+    telling = ("run ", "$(RUN) ", script)
+    lines = [
+        line
+        for line in spoken(project, path)
+        if any(word in line for word in telling) and "#!" not in line
+    ]
+    command = r"(?:uv|\$\(UV\)) run (?:--\S+ )*([^-\s]\S*)|\$\(RUN\) (\S+)"
+    used = {a or b for line in lines for a, b in re.findall(command, line)}
     verb = rf"(?:^|[\s\"']){re.escape(script)}(?:\", \"| )([a-z]+(?:-[a-z]+)*)\b"
     asked = {word for line in lines for word in re.findall(verb, line)}
     for name in sorted(used - PYTHON - {script}):
-        if not project.view("pyproject.toml", brings(name)):
+        if name.endswith(".py"):
+            if not project.has(name):
+                yield f"uv run {name}: no such file"
+        elif not project.view("pyproject.toml", brings(name)):
             yield f"uv run {name}: nothing that is declared brings it"
     if asked:
         (source,) = project.files("src/*/cli.py")
@@ -148,7 +158,8 @@ def settings_named(project: Project, page: str) -> Iterator[str]:
 def example_settings(project: Project, path: str) -> Iterator[str]:
     """Each variable of .env.example is a setting."""
     classes = re.compile(
-        r"^class \w+\(BaseSettings\):\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL
+        r"^class \w+\((?:BaseSettings|Environment)\):\n(.*?)(?=^\S|\Z)",
+        re.MULTILINE | re.DOTALL,
     )
     sources = map(project.text, project.files("src/*/kit/*.py"))
     bodies = "".join(body for text in sources for body in classes.findall(text))
@@ -160,14 +171,17 @@ def example_settings(project: Project, path: str) -> Iterator[str]:
 
 def declared(project: Project, path: str) -> Iterator[str]:
     """The files that pyproject.toml names are there."""
-    settings = tomllib.loads(project.text(path))
-    tool = settings["tool"]
-    named = [settings["project"]["readme"]]
-    named += settings["project"].get("license-files", [])
-    named += tool["mypy"]["files"] + tool["pytest"]["ini_options"]["testpaths"]
-    for name in named:
-        if not project.files(name, f"{name}/*"):
+    for name in project.view(path, named_by) or ():
+        if not project.some(name, f"{name}/*"):
             yield f"{name} is not there"
+
+
+def named_by(pyproject: bytes) -> tuple[str, ...]:
+    """The files and folders that a pyproject.toml names."""
+    settings = tomllib.loads(pyproject.decode())
+    about, tool = settings["project"], settings["tool"]
+    told = [about["readme"], *about.get("license-files", ())]
+    return (*told, *tool["mypy"]["files"], *tool["pytest"]["ini_options"]["testpaths"])
 
 
 def pipeline(project: Project, path: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ What a process looks at that a test starts is not traced. The files that start o
 all that any process of a project can look at, but for what is taken away before they run.
 """
 
+import ast
 import hashlib
 import json
 import subprocess
@@ -33,7 +34,6 @@ PARTS = tuple(
     for module in (
         "export",
         "serve/auth",
-        "serve/feedback",
         "serve/journal",
         "serve/limits",
         "serve/logdb",
@@ -43,10 +43,25 @@ PARTS = tuple(
     )
 )
 PIPELINE = (".dvc/", ".dvcignore", "data/dvc.yaml", "dvc.yaml")
+BULK = tuple(f"src/{PACKAGE}/kit/{module}.py" for module in ("arrow", "batch"))
 # What starts processes, and what is taken away from it beside all that is UNSEEN.
 STARTS_PROCESSES: dict[str, tuple[str, ...]] = {
-    "tests/test_dvc.py": PARTS,
-    "tests/test_life.py": (*PARTS, *PIPELINE),
+    "tests/test_dvc.py": (*PARTS, *BULK, f"src/{PACKAGE}/kit/access.py"),
+    "tests/test_life.py": (*PARTS, *BULK, *PIPELINE),
+}
+# What a test file does not use of the command line is taken away too; nor would all of it find what it needs.
+COMMANDS = f"src/{PACKAGE}/cli.py"
+VERBS = frozenset(
+    ("_asked", "_champion", "access", "call", "demo", "export_log", "headers")
+    + ("promote", "rollback", "score", "serve")
+)
+UNUSED = {
+    "tests/test_auth.py": VERBS - {"access", "headers"},
+    "tests/test_bulk.py": VERBS - {"score"},
+    "tests/test_dvc.py": VERBS,
+    "tests/test_life.py": frozenset({"export_log", "score"}),
+    "tests/test_logdb.py": VERBS - {"export_log"},
+    "tests/test_parts.py": VERBS - {"access", "call", "headers", "serve"},
 }
 # They ask about the repository that the project is in, and read no file of it.
 HARMLESS = {"git"}
@@ -63,6 +78,7 @@ UNSEEN = (
 )
 # Shown to people. The build copies them, and no code looks at what they say.
 SHOWN = ("LICENSE", "README.md", "docs/")
+LONG = ("tests/test_life.py", "tests/test_parts.py")
 WORKERS = 2
 
 
@@ -75,6 +91,28 @@ def pytest_settings(pyproject: bytes) -> str:
 def assumed(content: bytes) -> str:
     """All of a file, which a process may have opened untraced."""
     return hashlib.sha256(content).hexdigest()
+
+
+def without(unused: frozenset[str], source: bytes) -> str:
+    """A command line that lacks some names, what is done with them at once, and what it imported for them alone."""
+    tree = ast.parse(source)
+    tree.body = [
+        node
+        for node in tree.body
+        if getattr(node, "name", "") not in unused
+        and not (isinstance(node, ast.Expr) and used(node) & unused)
+    ]
+    left = used(tree)
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            node.names = [a for a in node.names if (a.asname or a.name) in left]
+    tree.body = [node for node in tree.body if getattr(node, "names", True)]
+    return ast.unparse(tree)
+
+
+def used(tree: ast.AST) -> set[str]:
+    """The names that it uses."""
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 def declares(name: str, pyproject: bytes) -> bool:
@@ -90,6 +128,9 @@ def views(template: Template) -> dict[str, Callable[[bytes], object]]:
     found: dict[str, Callable[[bytes], object]] = {
         "pytest": pytest_settings,
         "assumed": assumed,
+    }
+    found |= {
+        f"content without {file}": partial(without, UNUSED[file]) for file in UNUSED
     }
     return found | {f"declares {name}": partial(declares, name) for name in names}
 
@@ -152,8 +193,11 @@ def execute(
             if starts and path != file and path.startswith(taken):
                 continue
             (root / path).parent.mkdir(parents=True, exist_ok=True)
-            hidden = starts and path.startswith(SHOWN)
-            (root / path).write_bytes(b"Hidden.\n" if hidden else content)
+            if starts and path.startswith(SHOWN):
+                content = b"Hidden.\n"
+            elif file in UNUSED and path == COMMANDS:
+                content = without(UNUSED[file], content).encode()
+            (root / path).write_bytes(content)
         settings = Path(folder, "pyproject.toml")
         options = json.loads(pytest_settings(tree["pyproject.toml"]))
         # It is relative to the file, and the file is not where the project has it.
@@ -185,7 +229,19 @@ def execute(
         if answer["status"] and not problems:
             problems = [Path(job["output"]).read_text()[-1500:]]
         looks: list[Look] = [("pyproject.toml", "pytest")]
-        looks += [(path, what) for path, what in answer["looks"]]
+        # What a folder lists is then known from all that counts as read, or was taken away.
+        looks += [
+            (
+                path,
+                (
+                    f"content without {file}"
+                    if path == COMMANDS and file in UNUSED
+                    else what
+                ),
+            )
+            for path, what in answer["looks"]
+            if not (starts and what == "listing")
+        ]
         called = {Path(name).name for name in answer["processes"]} - HARMLESS
         if called and not starts:
             problems += [
@@ -194,10 +250,10 @@ def execute(
             ]
         if starts:
             left_out = (*taken, *SHOWN, "pyproject.toml")
+            others = (p for p in sorted(template.files) if not p.startswith(left_out))
             looks += [
-                (p, "assumed")
-                for p in sorted(template.files)
-                if not p.startswith(left_out)
+                (p, f"content without {file}" if p == COMMANDS else "assumed")
+                for p in others
             ]
         return looks, tuple(problems)
 
@@ -222,7 +278,10 @@ def decisions(
             run = partial(execute, template, free, file)
             return decide_by_runs(template, "passes", file, run, record, looks)
 
-        yield from pool.map(decide, named)
+        # What takes longest begins first, so that no worker is left with it in the end.
+        order = sorted(named, key=lambda file: file not in LONG)
+        decided = {file: pool.submit(decide, file) for file in order}
+        yield from (decided[file].result() for file in named)
 
 
 def key(template: Template) -> str:

@@ -11,9 +11,11 @@ from tests.matrix.verdicts import Check
 WORDS = {
     ("auth", "api_key"): (r"(?i:api[ _-]key)", r"\bkeys/keys\.json"),
     ("auth", "jwt"): (r"(?i:\bjwt)", r"\b[Bb]earer\b"),
+    ("bulk", "parquet"): (r"\bscore.* files?\b", r"\bscore \S*\.parquet\b"),
     ("ci", "github"): (r"GitHub Actions", r"\bCI\b", r"\.github/"),
     ("container", "docker"): (r"(?i:docker)", r"\bcontainer", r"\bimage\b"),
     ("data_versioning", "dvc"): (r"(?i:\bdvc\b)",),
+    ("engine", "plan"): (r"(?i:fallback)", r"\b[Aa] plan\b", r"\bplan\.(json|npz)"),
     ("formatter", "black"): (r"(?i:\bblack\b)",),
     ("formatter", "ruff"): (r"ruff format",),
     ("licence", "Apache-2.0"): (r"Apache",),

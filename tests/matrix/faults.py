@@ -60,18 +60,24 @@ def _writing(
 def _meetings(template: Template) -> Iterator[Fault]:
     """Two sources at one path, or a file where another needs a folder. Which one wins depends on the order of a folder."""
     for path, holders in sorted(template.paths.items()):
-        above = [p.as_posix() for p in Path(path).parents]
-        over = [s for p in above for s in template.paths.get(p, ()) if not s.folder]
-        if len(holders) + len(over) > 1 and not all(
-            s.folder for s in (*holders, *over)
-        ):
-            yield "meets", path, lambda way, path=path: _met(template, path, way)  # type: ignore[misc]
+        above = [parent.as_posix() for parent in Path(path).parents]
+        # Of what is above, folders are in nobody's way; nor is it asked when they are there.
+        rivals = [(path, source) for source in holders]
+        rivals += [
+            (p, s) for p in above for s in template.paths.get(p, ()) if not s.folder
+        ]
+        if len(rivals) > 1 and not all(source.folder for _, source in rivals):
+            yield "meets", path, lambda way, path=path, rivals=rivals: _met(template, path, rivals, way)  # type: ignore[misc]
 
 
-def _met(template: Template, path: str, way: Way) -> str:
-    above = [parent.as_posix() for parent in Path(path).parents]
-    here = [source for source, _ in template.at(path, way)]
-    over = [s for p in above for s, _ in template.at(p, way) if not s.folder]
-    if not here or len(here) + len(over) < 2:
+def _met(
+    template: Template, path: str, rivals: list[tuple[str, Source]], way: Way
+) -> str:
+    there = [
+        (place, source)
+        for place, source in rivals
+        if any(goes == place for goes, _ in template.placed(source, way))
+    ]
+    if len(there) < 2 or all(place != path for place, _ in there):
         return ""
-    return " and ".join(str(source.path) for source in (*here, *over)) + " meet"
+    return " and ".join(str(source.path) for _, source in there) + " meet"

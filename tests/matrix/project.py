@@ -4,7 +4,7 @@ So a check is a cell too. It is evaluated once for all the combinations whose pr
 content of a file, or that there is none.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar, cast
 
@@ -56,12 +56,19 @@ class Project:
 
     def files(self, *patterns: str) -> list[str]:
         """The files whose paths fit one of the patterns, as a shell reads them; `*` covers folders too."""
-        fitting = (
+        return [path for path in self._fitting(patterns) if self.has(path)]
+
+    def some(self, *patterns: str) -> bool:
+        """Whether there is such a file. Those that every project has are looked for first."""
+        fitting = self._fitting(patterns)
+        return any(map(self.has, sorted(fitting, key=self.optional.__contains__)))
+
+    def _fitting(self, patterns: Sequence[str]) -> list[str]:
+        return [
             path
             for path in sorted(self.template.files)
             if any(fnmatchcase(path, pattern) for pattern in patterns)
-        )
-        return [path for path in fitting if self.has(path)]
+        ]
 
 
 def looking(

@@ -101,7 +101,7 @@ def decide_by_runs(
     new = len(record.runs) - record.kept
     seconds = time.perf_counter() - began
     looks = (look for run in record.runs for look, _ in run.looks)
-    opened = frozenset(path for path, what in looks if what == "content")
+    opened = frozenset(path for path, what in looks if what.startswith("content"))
     return Decision(
         f"{name} {subject}", tuple(found), 1, len(ways), new, seconds, opened
     )

@@ -5,12 +5,12 @@ there; a combination's project is looked up in them.
 """
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tests.matrix.answers import Known, Recording
+from tests.matrix.answers import Answer, Known, Recording
 from tests.matrix.cells import Cell
 from tests.matrix.jinja import Place
 from tests.matrix.questions import Questions, Way
@@ -40,7 +40,7 @@ class Template:
         self.questions = Questions(self.worker, domains)
         self.paths: dict[str, list[Source]] = {}
         self._texts: dict[str, bytes] = {}
-        self._digests: dict[str, list[tuple[Known, str]]] = {}
+        self._digests: dict[str, list[tuple[Sequence[tuple[str, Answer]], str]]] = {}
         self._views: dict[tuple[str, Callable[[bytes], Hashable]], View] = {}
         matcher = lambda trace: self.questions.evaluate(trace, self._matcher)
         self._excluded = Cell("_exclude", matcher)
@@ -56,8 +56,6 @@ class Template:
     def content(self, path: str, way: Way) -> bytes | None:
         """What a file holds; nothing where there is none."""
         for source, extra in self.at(path, way):
-            if source.folder:
-                continue
             parts = [cell(way) for cell in source.contents[repr(extra)]]
             if all(isinstance(part, bytes) for part in parts):
                 return b"".join(part for part in parts if isinstance(part, bytes))
@@ -65,7 +63,7 @@ class Template:
 
     def present(self, path: str, way: Way) -> bool:
         """Whether there is such a file."""
-        return any(not source.folder for source, _ in self.at(path, way))
+        return any(True for _ in self.at(path, way))
 
     def kind(self, path: str, way: Way) -> str:
         """Whether a path is a file, a folder, or nothing."""
@@ -106,9 +104,9 @@ class Template:
         return tuple(place for place in places if not self._left_out(place[0], way))
 
     def at(self, path: str, way: Way) -> Iterator[tuple[Source, Extra]]:
-        """The sources that go to a path."""
+        """The files that go to a path. A folder is not asked where it goes: what it depends on is of no matter here."""
         for source in self.paths.get(path, ()):
-            for place, extra in self.placed(source, way):
+            for place, extra in () if source.folder else self.placed(source, way):
                 if place == path:
                     yield source, extra
 
@@ -118,12 +116,12 @@ class Template:
         """What a function says of a file's content, by the answers that matter to it; nothing where there is none."""
         if path not in self._digests:
             found = self.questions.explore(lambda way: self.digest(path, way))
-            self._digests[path] = list(found)
+            self._digests[path] = [(list(known.items()), told) for known, told in found]
         if (path, of) not in self._views:
             versions = {digest for _, digest in self._digests[path] if digest}
             said = {digest: of(self.text(digest)) for digest in versions}
-            ways = [(known, said.get(digest)) for known, digest in self._digests[path]]
-            self._views[path, of] = View(ways)
+            rows = [(asked, said.get(digest)) for asked, digest in self._digests[path]]
+            self._views[path, of] = View(rows)
         return self._views[path, of](way)
 
     def tree(self, known: Known) -> dict[str, bytes]:
@@ -135,8 +133,8 @@ class Template:
     def folders(self, known: Known) -> set[str]:
         """The folders that one combination makes, be they empty."""
         way = Way(self.questions, self.questions.completed(known))
-        sources = ((path, s) for path in self.paths for s, _ in self.at(path, way))
-        made = {path for path, source in sources if source.folder}
+        folders = (source for source in self.sources if source.folder)
+        made = {place for source in folders for place, _ in self.placed(source, way)}
         parents = (Path(path).parents for path in self.tree(known))
         return {p.as_posix() for ps in parents for p in ps} | made | {"."}
 

@@ -1,9 +1,9 @@
 """What is said of a file that has many versions, as a tree of no more questions than make a difference to it."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from tests.matrix.answers import Answer, DeadEndError, Known
+from tests.matrix.answers import Answer, DeadEndError
 from tests.matrix.questions import Way
 
 Row = tuple[Sequence[tuple[str, Answer]], Hashable]
@@ -27,8 +27,8 @@ class Leaf:
 class View:
     """What is said in each of all ways."""
 
-    def __init__(self, ways: Iterable[tuple[Known, Hashable]]) -> None:
-        self._tree = reduced([(list(known.items()), said) for known, said in ways], 0)
+    def __init__(self, rows: list[Row]) -> None:
+        self._tree = reduced(rows, 0)
 
     def __call__(self, way: Way) -> Hashable:
         """What is said in one of them."""

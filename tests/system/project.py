@@ -15,6 +15,7 @@ ANSWERS = {
     "project_name": "Harbour Pilot",
     "preset": "starter",
     "container": "docker",
+    "engine": "plan",
     "prediction_log": "sqlite",
 }
 

@@ -20,7 +20,10 @@ from .project import ANSWERS, Project, make
 from .stand_ins import base_images, interpreter, provide
 
 DOCKERFILE = ROOT / "template" / "{{ '.' if container == 'docker' }}/Dockerfile.jinja"
-TRAINING_ONLY = ("dvc", "imblearn", "locust", "matplotlib", "mlflow", "optuna", "uv")
+TRAINING_ONLY = (
+    *("dvc", "imblearn", "locust", "matplotlib", "mlflow", "optuna"),
+    *("pandas", "sklearn", "skops", "uv"),  # plans need none of them
+)
 OTHER_PYTHONS = sorted({*CHOICES["python_version"]} - {"3.11"})
 LARGEST_MB = 450  # on top of the base image
 SECRET, CONTROL = "open-sesame-c0ffee", "CONTROL = 'friend-c0ffee'\n"
@@ -169,7 +172,7 @@ def test_starts_on_every_other_python(
 ) -> None:
     if interpreter(version) is None:
         pytest.skip(f"no python{version} on PATH or in ~/.pyenv")
-    answers = {**ANSWERS, "python_version": version}
+    answers = {**ANSWERS, "python_version": version, "engine": "sklearn"}
     project = make(tmp_path / "project", answers)
     tag = f"{project.slug}-{version}"
 
@@ -223,7 +226,12 @@ def test_says_what_to_do_when_the_lock_is_missing(
 def test_dockerfile_holds_no_free_text_and_pulls_no_frontend() -> None:
     text = DOCKERFILE.read_text()
 
-    assert set(re.findall(r"{{ (.+?) }}", text)) == {"project_slug", "python_version"}
+    fallback = '" ${FALLBACK:+--group=fallback}" if engine == "plan" else ""'
+    assert set(re.findall(r"{{ (.+?) }}", text)) == {
+        fallback,
+        "project_slug",
+        "python_version",
+    }
     assert {tag.split()[0] for tag in re.findall(r"{% (.+?) %}", text)} == {
         *("if", "elif", "else", "endif")
     }

@@ -18,7 +18,7 @@ import pytest
 from .project import Project, make
 from .service import Service, serving
 
-ANSWERS = {"project_name": "Harbour Master", "preset": "starter"}
+ANSWERS = {"project_name": "Harbour Master", "preset": "starter", "engine": "plan"}
 HEAD = b"POST /predict HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
 MEGABYTE = b" " * 1_000_000
 # In the project's environment: version 2, which says of every record what 1 does not.

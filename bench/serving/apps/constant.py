@@ -75,8 +75,7 @@ def add_route():
             self.router = router
 
     parts = module("parts")
-    chosen = parts.parts
-    parts.parts = lambda settings: [*chosen(settings), Constant()]
+    parts.PARTS = (*parts.PARTS, Constant)
 
 
 uvicorn.Config.__init__ = config

@@ -15,9 +15,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from fraud_watch.kit import card, registry, train
+from fraud_watch.kit import evaluate, registry, train
+from fraud_watch.kit.evaluate import Prepared
 from fraud_watch.kit.schema import Schema
-from fraud_watch.kit.settings import Params, Settings, settings
+from fraud_watch.kit.settings import Params, Settings
 
 ROOT = Path(__file__).parents[1]
 ROWS = 600
@@ -82,7 +83,7 @@ def project(schema: Schema, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     raw_table(schema).to_csv(folder / "data" / "raw.csv", index=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(card, "RESAMPLES", 20)
+        patch.setattr(evaluate, "RESAMPLES", 20)
         for name in ("STORE", "MLFLOW_TRACKING_URI", "DATA_URL"):
             patch.delenv(name, raising=False)
         yield folder
@@ -95,11 +96,11 @@ def params(project: Path) -> Params:
 
 @pytest.fixture(scope="session")
 def machine(project: Path) -> Settings:
-    return settings()
+    return Settings()
 
 
 @pytest.fixture(scope="session")
-def prepared(project: Path, params: Params, machine: Settings) -> train.Prepared:
+def prepared(project: Path, params: Params, machine: Settings) -> Prepared:
     return train.prepare(params, machine)
 
 

@@ -1,5 +1,8 @@
 """Engines: a plan says what scikit-learn says, whatever the pipeline and the row, or it is not taken."""
 
+import json
+import shutil
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,11 +21,13 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from fraud_watch import features as yours
 from fraud_watch import model as beside
-from fraud_watch.kit import gate, predictor, train
+from fraud_watch.kit import engine, predictor, train
+from fraud_watch.kit.compile import NoPlanError, compiled
+from fraud_watch.kit.evaluate import Prepared
 from fraud_watch.kit.plan import Plan, shares
-from fraud_watch.kit.predictor import NoPlanError, as_rows, compiled, figures, made
+from fraud_watch.kit.predictor import BrokenModelError, Manifest, as_rows, figures, made
 from fraud_watch.kit.settings import Params
-from fraud_watch.kit.store import Manifest, open_model, write
+from fraud_watch.kit.store import open_model, write
 from fraud_watch.kit.table import columns_of
 
 Table = dict[str, NDArray[Any]]
@@ -138,7 +143,7 @@ class Doubled(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 @pytest.fixture
-def learned(prepared: train.Prepared, params: Params, monkeypatch: pytest.MonkeyPatch) -> train.Learned:
+def learned(prepared: Prepared, params: Params, monkeypatch: pytest.MonkeyPatch) -> train.Learned:
     """A model with a transformer of the owner's own in it."""
     monkeypatch.setattr(Doubled, "__module__", beside.__name__)
     monkeypatch.setattr(beside, "Doubled", Doubled, raising=False)
@@ -150,21 +155,22 @@ def learned(prepared: train.Prepared, params: Params, monkeypatch: pytest.Monkey
 
 
 def test_a_transformer_of_ones_own_is_served_by_scikit_learn(
-    prepared: train.Prepared, learned: train.Learned, tmp_path: Path
+    prepared: Prepared, learned: train.Learned, tmp_path: Path
 ) -> None:
-    choice = prepared.choose(learned, seed=1)
-    assert (choice.engine, choice.needs) == ("sklearn", ("fallback",))
+    choice = train.choose(prepared, learned)
+    assert (choice.name, choice.needs) == ("sklearn", ("fallback",))
     assert "your Doubled has no plan" in str(choice)
-    assert "plan" not in choice.micros
-    manifest = Manifest(run="none", decision=learned.decision, engine="sklearn", why=choice.why)
-    write(tmp_path / "model", Path("schema.yaml"), choice.holds, manifest, prepared.schema.sample(20))
+    assert "microseconds_plan" not in choice.metrics
+    manifest = Manifest(run="none", decision=learned.decision)
+    write(tmp_path / "model", Path("schema.yaml"), manifest, choice, prepared.schema.sample(20))
+    assert "it needs the group fallback (your Doubled has no plan)" in engine.needs(tmp_path / "model")
     columns = columns_of(prepared.schema, prepared.frame.head(20))
     expected = figures(learned.estimator, prepared.features.head(20))
     np.testing.assert_array_equal(open_model(tmp_path / "model").raw(columns), expected)
 
 
 def test_features_may_insist_on_pandas_and_are_told_the_price(
-    prepared: train.Prepared, trained: train.Result, published: Path, monkeypatch: pytest.MonkeyPatch
+    prepared: Prepared, trained: train.Result, published: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     columns = columns_of(prepared.schema, prepared.frame.head(50))
     expected = open_model(published).raw(columns)
@@ -176,12 +182,12 @@ def test_features_may_insist_on_pandas_and_are_told_the_price(
     monkeypatch.setattr(yours, "pd", pd, raising=False)
     assert all(type(values) is np.ndarray for values in made(columns).values())
     np.testing.assert_allclose(open_model(published).raw(columns), expected, rtol=1e-9)
-    choice = prepared.choose(train.Learned(_estimator(prepared), {}, []), seed=1)
+    choice = train.choose(prepared, train.Learned(_estimator(prepared), {}, []))
     assert choice.needs == ("fallback",)
     assert "features.py insists on pandas" in choice.why
 
 
-def _estimator(prepared: train.Prepared) -> Any:
+def _estimator(prepared: Prepared) -> Any:
     """Quickly fitted, and known to have a plan."""
     names = {kind: list(prepared.features.select_dtypes(include=kind)) for kind in ("number", "object")}
     encoder = OneHotEncoder(handle_unknown="ignore")
@@ -195,7 +201,7 @@ def _estimator(prepared: train.Prepared) -> Any:
 
 @pytest.mark.parametrize("wrong", ["value", "threshold"])
 def test_a_plan_that_says_something_else_is_not_taken(
-    prepared: train.Prepared, monkeypatch: pytest.MonkeyPatch, wrong: str
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, wrong: str
 ) -> None:
     def bent(fitted: Any) -> Any:
         spec = compiled(fitted)
@@ -203,24 +209,24 @@ def test_a_plan_that_says_something_else_is_not_taken(
         return spec
 
     learned = train.Learned(_estimator(prepared), {}, [])
-    assert prepared.choose(learned, seed=1).engine == "plan"
-    monkeypatch.setattr(gate, "compiled", bent)
-    choice = prepared.choose(learned, seed=1)
-    assert choice.engine == "sklearn"
+    assert train.choose(prepared, learned).name == "plan"
+    monkeypatch.setattr(engine, "compiled", bent)
+    choice = train.choose(prepared, learned)
+    assert choice.name == "sklearn"
     assert "its plan differs from scikit-learn by" in choice.why
 
 
 def test_a_plan_that_cannot_be_made_is_no_failed_training(
-    prepared: train.Prepared, monkeypatch: pytest.MonkeyPatch
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when another version of scikit-learn calls its inner things otherwise."""
 
     def fails(_: Any) -> Any:
         raise AttributeError("no nodes")
 
-    monkeypatch.setattr(gate, "compiled", fails)
-    choice = prepared.choose(train.Learned(_estimator(prepared), {}, []), seed=1)
-    assert choice.engine == "sklearn"
+    monkeypatch.setattr(engine, "compiled", fails)
+    choice = train.choose(prepared, train.Learned(_estimator(prepared), {}, []))
+    assert choice.name == "sklearn"
     assert "no plan can be made of it" in choice.why
 
 
@@ -236,11 +242,46 @@ def test_rows_around_the_threshold_lie_on_both_sides() -> None:
     """So near that a plan which is a little off decides otherwise."""
     rows = {"x": np.linspace(-3.0, 3.0, 40), "word": np.array(["a", "b"] * 20, dtype=object)}
 
-    def engine(features: Any) -> Any:
+    def chances(features: Any) -> Any:
         chance = 1 / (1 + np.exp(-features["x"]))
         return np.stack([1 - chance, chance], axis=1)
 
     schema: Any = SimpleNamespace(positive=1)
-    near = engine(gate._around(schema, 0.4, engine, rows))[:, 1]
+    near = chances(engine._around(schema, 0.4, chances, rows))[:, 1]
     assert 0 < (near >= 0.4).sum() < len(near)
     assert np.abs(near - 0.4).max() < 1e-3
+
+
+def test_a_plan_is_taken_where_there_is_one(trained: train.Result, published: Path) -> None:
+    assert trained.choice.name == "plan"
+    assert trained.choice.metrics["microseconds_plan"] < trained.choice.metrics["microseconds_sklearn"]
+    assert not engine.needs(published)
+
+
+def altered(folder: Path, **entries: object) -> None:
+    """As if the training had written another manifest."""
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+
+
+@pytest.mark.parametrize("name", ["plan.json", "plan.npz"])
+def test_half_a_plan_is_a_broken_model(published: Path, tmp_path: Path, name: str) -> None:
+    """Whatever a program that knows the hashes may have written."""
+    copy = tmp_path / "model"
+    shutil.copytree(published, copy)
+    part = copy / name
+    part.write_bytes(part.read_bytes()[: part.stat().st_size // 2])
+    altered(copy, files={})
+    with pytest.raises(BrokenModelError, match="cannot predict here"):
+        open_model(copy)
+
+
+def test_a_service_without_scikit_learn_says_how_to_get_it(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "model"
+    shutil.copytree(published, copy)
+    altered(copy, engine="sklearn", files={})
+    monkeypatch.setitem(sys.modules, "skops", None)
+    with pytest.raises(BrokenModelError, match="skops is not installed here: uv sync --group fallback"):
+        open_model(copy)

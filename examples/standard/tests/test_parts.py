@@ -9,11 +9,12 @@ from fastapi.testclient import TestClient
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from fraud_watch import cli
+from fraud_watch.kit.predictor import Choice, Manifest, sklearn
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.serve import telemetry
 from fraud_watch.kit.serve.parts import PARTS
-from fraud_watch.kit.settings import settings
-from fraud_watch.kit.store import Manifest, Store, write
+from fraud_watch.kit.settings import Settings
+from fraud_watch.kit.store import Store, write
 
 
 @pytest.fixture
@@ -22,11 +23,12 @@ def champion(project: Path, schema: Schema, tmp_path: Path, monkeypatch: pytest.
     codes = range(len(schema.target.classes) or 2)
     made = DummyClassifier() if schema.target.classes else DummyRegressor()
     decision = {"threshold": 0.5} if len(schema.target.classes) == 2 else {}
-    manifest = Manifest(run="none", decision=decision, engine="sklearn")
     estimator = made.fit([[0]] * len(codes), list(codes))
-    write(tmp_path / "model", project / "schema.yaml", estimator, manifest, schema.sample(5))
+    choice = Choice("sklearn", sklearn(estimator), estimator, "for a test")
+    manifest = Manifest(run="none", decision=decision)
+    write(tmp_path / "model", project / "schema.yaml", manifest, choice, schema.sample(5))
     monkeypatch.setenv("STORE", str(tmp_path / "store"))
-    store = Store(settings().store)
+    store = Store(Settings().store)
     store.publish("1", tmp_path / "model")
     return store.promote("1").version
 

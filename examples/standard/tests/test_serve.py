@@ -149,11 +149,11 @@ def test_a_new_champion_serves_without_a_restart_and_a_broken_one_is_refused(
 ) -> None:
     shop.promote("2")
     until(ready, "/model", 200, '"version":"2"')
-    damaged = shop.folder("1") / "plan.npz"
+    damaged = shop.folder("1") / "schema.yaml"
     damaged.write_bytes(damaged.read_bytes()[:-100])
     shop.promote("1")
     said = until(ready, "/readyz", 200, "has changed since")
-    assert "plan.npz" in said["detail"]
+    assert "schema.yaml" in said["detail"]
     assert ready.post("/predict", json=schema.example()).json()["model_version"] == "2"
     assert "model_load_failures_total 1.0" in ready.get("/metrics").text
     shop.roll_back()

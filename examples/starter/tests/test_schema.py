@@ -1,4 +1,4 @@
-"""schema.yaml and what follows from it: checks of files, requests, and both seeing the same values."""
+"""schema.yaml and what follows from it: checks of files, requests, both seeing the same values, splits."""
 
 import json
 from pathlib import Path
@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT, raw_table
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from sqlalchemy import create_engine
 
 from fraud_watch.kit import UserError
 from fraud_watch.kit.schema import Schema
-from fraud_watch.kit.table import checked, columns_of, data_hash, load
+from fraud_watch.kit.settings import Split
+from fraud_watch.kit.table import checked, columns_of, data_hash, load, split
 
 PROBLEM = Schema.load(ROOT / "schema.yaml").problem
 SMALL: dict[str, Any] = {
@@ -100,10 +101,10 @@ def test_a_file_that_is_no_yaml_or_not_there_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_request_that_does_not_fit_is_refused_by_field(field: str, value: Any) -> None:
-    record = TypeAdapter(small().request_model())
-    record.validate_json(json.dumps(GOOD))
+    reader = small().reader
+    reader.one(json.dumps(GOOD).encode())
     with pytest.raises(ValidationError) as caught:
-        record.validate_json(json.dumps({**GOOD, field: value}))
+        reader.one(json.dumps({**GOOD, field: value}).encode())
     assert caught.value.errors()[0]["loc"][0] == field
 
 
@@ -114,7 +115,7 @@ def test_a_whole_number_may_be_written_as_json_schema_allows() -> None:
 
 def test_a_record_and_a_row_become_the_same_arrays() -> None:
     schema = small()
-    record = TypeAdapter[Any](schema.request_model()).validate_json(json.dumps(GOOD))
+    record = schema.reader.one(json.dumps(GOOD).encode())
     row = {c.header: str(GOOD[c.name]) if GOOD[c.name] is not None else None for c in schema.columns}
     table = checked(schema, pd.DataFrame([{**row, "worth": "3"}]), "here")
     for name, values in columns_of(schema, table).items():
@@ -197,6 +198,50 @@ def test_a_source_that_cannot_be_read_is_named(schema: Schema, tmp_path: Path) -
 
 
 def test_what_the_schema_draws_it_also_accepts(schema: Schema) -> None:
-    record = TypeAdapter[Any](schema.request_model())
     for drawn in [schema.example(), *schema.records(schema.sample(50, seed=1, missing=0.5))]:
-        record.validate_json(json.dumps(drawn))
+        schema.reader.one(json.dumps(drawn).encode())
+
+
+@pytest.fixture
+def timed(schema: Schema) -> Schema:
+    """The project's schema with a time and a group column added."""
+    content = schema.model_dump(mode="json", exclude_unset=True)
+    content["columns"] += [
+        {"name": "when_", "type": "datetime", "input": False},
+        {"name": "who_", "type": "text", "input": False},
+    ]
+    return Schema.parse({**content, "time": "when_", "group": "who_"}, "schema.yaml")
+
+
+@pytest.mark.parametrize("how", ["stratified", "random", "time", "group"])
+def test_a_split_does_what_its_name_says(timed: Schema, how: str) -> None:
+    if how == "stratified" and timed.problem == "regression":
+        how = "random"
+    frame = checked(timed, raw_table(timed, 300), "here")
+    rows = split(timed, Split.model_validate({"how": how, "test": 0.25, "folds": 3}), frame, seed=1)
+    assert sorted([*rows.train, *rows.test]) == list(range(300))
+    # Groups are left out whole, so their share is only near what was asked for.
+    assert abs(len(rows.test) - 75) <= (35 if how == "group" else 1)
+    if how == "time":
+        moments = frame["when_"].to_numpy()
+        assert moments[rows.train].max() <= moments[rows.test].min()
+    if how == "group":
+        assert not set(frame["who_"].iloc[rows.train]) & set(frame["who_"].iloc[rows.test])
+    for inside, outside in rows.folds:
+        assert not set(inside) & set(outside)
+        assert max(*inside, *outside) < len(rows.train)
+
+
+def test_a_split_that_lacks_its_column_says_so(schema: Schema) -> None:
+    bare = schema.model_copy(update={"time": None, "group": None})
+    frame = checked(bare, raw_table(bare, 50), "here")
+    for how in ("time", "group"):
+        with pytest.raises(UserError, match=f"schema.yaml names no {how} column"):
+            split(bare, Split.model_validate({"how": how}), frame, seed=1)
+
+
+def test_a_split_of_too_few_rows_says_so(timed: Schema) -> None:
+    frame = checked(timed, raw_table(timed, 20), "here").head(4)
+    for how in ("random", "time", "group"):
+        with pytest.raises(UserError, match=f"split.how {how} does not fit these 4 rows"):
+            split(timed, Split.model_validate({"how": how, "folds": 9}), frame, seed=1)

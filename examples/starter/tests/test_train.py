@@ -1,23 +1,23 @@
 """Training: the same model from the same inputs, nothing learnt from the test rows, a card that tells."""
 
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import raw_table
 
-from fraud_watch.kit import UserError, card, gate, task, train
+from fraud_watch import model as yours
+from fraud_watch.kit import UserError, evaluate, task, train
 from fraud_watch.kit.columns import Column
-from fraud_watch.kit.learn import score
+from fraud_watch.kit.evaluate import Prepared
+from fraud_watch.kit.learn import assemble, check, decision, score, served
 from fraud_watch.kit.predictor import Model, figures
 from fraud_watch.kit.schema import Expectations, Schema
-from fraud_watch.kit.settings import Params, Settings, Split
+from fraud_watch.kit.settings import Params, Settings
 from fraud_watch.kit.store import Store, open_model
-from fraud_watch.kit.table import checked, split
+from fraud_watch.kit.task import Cost, Learning, decide, encode
 
 
 def test_a_run_beats_the_dummy_and_passes_the_gate(trained: train.Result) -> None:
@@ -33,8 +33,7 @@ def test_the_run_keeps_everything_that_explains_it(trained: train.Result) -> Non
     assert {"git_commit", "lock_sha256"} <= run.data.tags.keys()
     artifacts = {file.path for file in mlflow.MlflowClient().list_artifacts(trained.run)}
     assert {"model_card.md", "plots", "estimator.skops"} <= artifacts
-    assert run.data.tags["engine"] == trained.choice.engine == "plan"
-    assert run.data.metrics["microseconds_plan"] < run.data.metrics["microseconds_sklearn"]
+    assert run.data.tags["engine"] == trained.choice.name
     plots = mlflow.MlflowClient().list_artifacts(trained.run, "plots")
     assert all(plot.file_size and plot.file_size > 5_000 for plot in plots)
 
@@ -48,14 +47,14 @@ def test_the_card_tells_figures_intervals_gate_and_limits(trained: train.Result,
 
 
 def test_the_same_inputs_give_the_same_model_and_nothing_is_learnt_from_the_test_rows(
-    prepared: train.Prepared, params: Params, published: Path
+    prepared: Prepared, params: Params, published: Path
 ) -> None:
     """The run of the fixture learnt from the same table, but with these test rows as they are."""
     test = prepared.rows.test
     rows, target = prepared.features.copy(), prepared.target.copy()
     rows.loc[test, rows.select_dtypes("number").columns] = 1e6
     target[test] = target[test][::-1]
-    other = replace(prepared, features=rows, target=target)
+    other = prepared._replace(features=rows, target=target)
     learned = train.fit(other, params, params.model.options)
     model = open_model(published)
     first = prepared.examine(model).raw
@@ -65,7 +64,7 @@ def test_the_same_inputs_give_the_same_model_and_nothing_is_learnt_from_the_test
 
 
 @pytest.mark.parametrize("name", ["linear", "boosting", "forest"])
-def test_each_estimator_of_model_py_learns(prepared: train.Prepared, params: Params, name: str) -> None:
+def test_each_estimator_of_model_py_learns(prepared: Prepared, params: Params, name: str) -> None:
     options = {"forest": {"n_estimators": 20}, "boosting": {"max_iter": 20}}.get(name, {})
     inside, test = prepared.rows.train, prepared.rows.test
     other = params.model_copy(update={"model": params.model.model_copy(update={"name": name})})
@@ -77,7 +76,101 @@ def test_each_estimator_of_model_py_learns(prepared: train.Prepared, params: Par
     assert score(prepared.schema, truth, raw) > score(prepared.schema, truth, shuffled)
 
 
-def test_tuning_searches_and_keeps_the_best(prepared: train.Prepared, params: Params) -> None:
+def fit(data: Prepared, params: Params, learning: Learning) -> train.Learned:
+    return train.fit(data, params.model_copy(update={"learning": learning}), {})
+
+
+@pytest.mark.parametrize(
+    ("imbalance", "calibration"), [("none", "none"), ("weights", "sigmoid"), ("smote", "isotonic")]
+)
+def test_every_way_of_learning_gives_probabilities(
+    prepared: Prepared, params: Params, imbalance: str, calibration: str
+) -> None:
+    learning = Learning.model_validate({"imbalance": imbalance, "calibration": calibration})
+    learned = fit(prepared, params, learning)
+    raw = figures(learned.estimator, prepared.features.iloc[prepared.rows.test])
+    assert raw.shape == (len(prepared.rows.test), len(prepared.schema.target.classes))
+    np.testing.assert_allclose(raw.sum(axis=1), 1.0)
+    assert len(learned.fold_scores) == len(prepared.rows.folds)
+    assert "imblearn" not in repr(learned.estimator.__dict__)
+
+
+def test_calibration_mends_the_probabilities_that_resampling_bends() -> None:
+    """SMOTE shows the model as many rare rows as common ones; said as probabilities, that is far too many."""
+    rng = np.random.default_rng(5)
+    rows = pd.DataFrame({"x": rng.normal(size=1500)})
+    truth = (rows["x"] + rng.normal(size=1500) > 2).to_numpy(dtype=np.float64)
+    said = {}
+    for calibration in ("none", "sigmoid"):
+        learning = Learning.model_validate({"imbalance": "smote", "calibration": calibration})
+        pipeline = assemble(yours.build("linear", {}, ["x"], [], seed=5), learning, seed=5)
+        said[calibration] = figures(served(pipeline.fit(rows, truth)), rows)[:, 1].mean()
+    assert said["none"] > truth.mean() + 0.1
+    assert said["sigmoid"] == pytest.approx(truth.mean(), abs=0.02)
+
+
+@pytest.fixture
+def two(schema: Schema) -> Schema:
+    """The project's schema with a target of two classes."""
+    target = schema.target.model_copy(update={"classes": ("no", "yes"), "positive": "yes"})
+    return schema.model_copy(update={"target": target})
+
+
+@pytest.mark.parametrize(("false_alarm", "missed", "threshold"), [(1, 10, 0.3), (10, 1, 0.9)])
+def test_the_threshold_is_where_mistakes_cost_least(
+    two: Schema, false_alarm: float, missed: float, threshold: float
+) -> None:
+    chance = np.array([0.1, 0.3, 0.4, 0.6, 0.9])
+    truth = np.array([0.0, 1.0, 0.0, 0.0, 1.0])
+    learning = Learning(cost=Cost(false_positive=false_alarm, false_negative=missed))
+    raw = np.column_stack([1 - chance, chance])
+    assert decision(two, learning, truth, raw) == {"threshold": threshold}
+
+
+def test_a_threshold_decides_between_two_classes_and_the_likeliest_wins_among_more(
+    two: Schema, schema: Schema
+) -> None:
+    raw = np.array([[0.9, 0.1], [0.6, 0.4]])
+    assert decide(two, {"threshold": 0.3}, raw).tolist() == [0, 1]
+    three = np.array([[0.2, 0.5, 0.3]])
+    assert decide(schema, {}, three).tolist() == [1]
+    assert decision(schema, Learning(), np.array([1.0]), three) == {}
+
+
+def test_classes_are_read_however_they_are_written(prepared: Prepared) -> None:
+    schema = prepared.schema
+    target = schema.target.model_copy(update={"classes": (0, 1), "positive": 1})
+    values = np.array(["1", " 0 ", "1.0", 1, 0.0, True, None, "2"], dtype=object)
+    codes, bad = encode(schema.model_copy(update={"target": target}), values)
+    assert codes[:6].tolist() == [1, 0, 1, 1, 0, 1]
+    assert bad.tolist() == [False] * 6 + [True] * 2
+
+
+def test_test_rows_that_lack_a_class_are_refused(prepared: Prepared, params: Params) -> None:
+    target = prepared.target.copy()
+    target[prepared.rows.test] = 0
+    with pytest.raises(UserError, match="the test rows lack a class"):
+        fit(prepared._replace(target=target), params, Learning())
+
+
+@pytest.mark.parametrize(
+    ("imbalance", "calibration", "fewest"),
+    [("none", "none", 2), ("weights", "sigmoid", 3), ("smote", "none", 6), ("smote", "isotonic", 9)],
+)
+def test_as_many_rows_of_a_class_as_learning_needs(
+    two: Schema, imbalance: str, calibration: str, fewest: int
+) -> None:
+    """One row fewer is refused with a sentence; that many can be learnt from."""
+    learning = Learning.model_validate({"imbalance": imbalance, "calibration": calibration})
+    truth = np.array([1.0] * fewest + [0.0] * 40)
+    with pytest.raises(UserError, match=f"the rows have fewer than {fewest} of class yes"):
+        check(two, learning, truth[1:], "the rows")
+    check(two, learning, truth, "the rows")
+    rows = pd.DataFrame({"x": np.random.default_rng(1).normal(size=len(truth))})
+    assemble(yours.build("linear", {}, ["x"], [], seed=5), learning, seed=5).fit(rows, truth)
+
+
+def test_tuning_searches_and_keeps_the_best(prepared: Prepared, params: Params) -> None:
     tuned = params.model_copy(update={"tuning": params.tuning.model_copy(update={"trials": 3})})
     said: list[str] = []
 
@@ -97,51 +190,6 @@ def test_an_estimator_that_model_py_lacks_is_named(params: Params, machine: Sett
         train.train(other, machine, lambda _: nullcontext())
 
 
-@pytest.fixture
-def timed(schema: Schema) -> Schema:
-    """The project's schema with a time and a group column added."""
-    content = schema.model_dump(mode="json", exclude_unset=True)
-    content["columns"] += [
-        {"name": "when_", "type": "datetime", "input": False},
-        {"name": "who_", "type": "text", "input": False},
-    ]
-    return Schema.parse({**content, "time": "when_", "group": "who_"}, "schema.yaml")
-
-
-@pytest.mark.parametrize("how", ["stratified", "random", "time", "group"])
-def test_a_split_does_what_its_name_says(timed: Schema, how: str) -> None:
-    if how == "stratified" and timed.problem == "regression":
-        how = "random"
-    frame = checked(timed, raw_table(timed, 300), "here")
-    rows = split(timed, Split.model_validate({"how": how, "test": 0.25, "folds": 3}), frame, seed=1)
-    assert sorted([*rows.train, *rows.test]) == list(range(300))
-    # Groups are left out whole, so their share is only near what was asked for.
-    assert abs(len(rows.test) - 75) <= (35 if how == "group" else 1)
-    if how == "time":
-        moments = frame["when_"].to_numpy()
-        assert moments[rows.train].max() <= moments[rows.test].min()
-    if how == "group":
-        assert not set(frame["who_"].iloc[rows.train]) & set(frame["who_"].iloc[rows.test])
-    for inside, outside in rows.folds:
-        assert not set(inside) & set(outside)
-        assert max(*inside, *outside) < len(rows.train)
-
-
-def test_a_split_that_lacks_its_column_says_so(schema: Schema) -> None:
-    bare = schema.model_copy(update={"time": None, "group": None})
-    frame = checked(bare, raw_table(bare, 50), "here")
-    for how in ("time", "group"):
-        with pytest.raises(UserError, match=f"schema.yaml names no {how} column"):
-            split(bare, Split.model_validate({"how": how}), frame, seed=1)
-
-
-def test_a_split_of_too_few_rows_says_so(timed: Schema) -> None:
-    frame = checked(timed, raw_table(timed, 20), "here").head(4)
-    for how in ("random", "time", "group"):
-        with pytest.raises(UserError, match=f"split.how {how} does not fit these 4 rows"):
-            split(timed, Split.model_validate({"how": how, "folds": 9}), frame, seed=1)
-
-
 def test_params_yaml_is_checked_to_the_key(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     with pytest.raises(UserError, match="is missing"):
@@ -155,14 +203,14 @@ def test_params_yaml_is_checked_to_the_key(tmp_path: Path) -> None:
 
 
 def test_the_gate_names_each_limit_that_is_missed(
-    published: Path, prepared: train.Prepared, params: Params
+    published: Path, prepared: Prepared, params: Params
 ) -> None:
     model = open_model(published)
     strict = params.gate.model_copy(
         update={"gain_over_dummy": 2.0, "slice_gain": 2.0, "loss_to_champion": 0.0}
     )
     exam = prepared.examine(model)
-    checks = gate.judge(exam, {"champion": exam.score()}, strict)
+    checks = evaluate.judge(exam, {"champion": exam.score()}, strict)
     failed = [check.name for check in checks if not check.passed]
     assert "gain over dummy" in failed
     assert "loss to champion" not in failed
@@ -180,24 +228,24 @@ def test_the_gate_sees_an_expectation_broken(
     columns, expect = (Column(name="size", type="number"),), Expectations.model_validate({kind: ["size"]})
     schema = model.schema.model_copy(update={"columns": columns, "expect": expect})
     frame = pd.DataFrame(schema.sample(200))
-    share = gate.violations(replace(model, schema=schema), frame)[f"size {kind}"]
+    share = evaluate.violations(model._replace(schema=schema), frame)[f"size {kind}"]
     assert share > least if least else share == 0
 
 
 def test_a_champion_that_cannot_read_todays_table_is_no_rival(published: Path, schema: Schema) -> None:
     model = open_model(published)
     reworded = schema.target.model_copy(update={"meaning": "Said in other words"})
-    assert gate.comparable(model, schema.model_copy(update={"target": reworded}), "the champion") is model
+    assert evaluate.comparable(model, schema.model_copy(update={"target": reworded}), "the champion") is model
     gone = schema.inputs[0]
     rest = tuple(column for column in schema.columns if column != gone)
     with pytest.raises(UserError, match=f"the champion cannot be compared .* needs {gone.name} as it was"):
-        gate.comparable(model, schema.model_copy(update={"columns": rest}), "the champion")
+        evaluate.comparable(model, schema.model_copy(update={"columns": rest}), "the champion")
     changed = gone.model_copy(update={"type": "text" if gone.type != "text" else "number"})
     with pytest.raises(UserError, match=f"needs {gone.name} as it was"):
-        gate.comparable(model, schema.model_copy(update={"columns": (changed, *rest)}), "the champion")
+        evaluate.comparable(model, schema.model_copy(update={"columns": (changed, *rest)}), "the champion")
     other = schema.target.model_copy(update={"name": "other"})
     with pytest.raises(UserError, match="predicts another target"):
-        gate.comparable(model, schema.model_copy(update={"target": other}), "the champion")
+        evaluate.comparable(model, schema.model_copy(update={"target": other}), "the champion")
 
 
 def test_a_champion_that_todays_code_cannot_run_is_held_by_its_own_score(
@@ -207,27 +255,27 @@ def test_a_champion_that_todays_code_cannot_run_is_held_by_its_own_score(
     mine = machine.model_copy(update={"store": tmp_path})
     Store(tmp_path).publish(trained.version, published)
     Store(tmp_path).promote(trained.version)
-    (Store(tmp_path).folder(trained.version) / "plan.npz").unlink()
+    (Store(tmp_path).folder(trained.version) / "schema.yaml").unlink()
     result = train.train(params, mine, lambda _: nullcontext())
     (held,) = (check for check in result.checks if check.name == "loss to champion's own score")
     assert held.figure == pytest.approx(0)
 
 
 def test_a_card_sets_the_model_beside_dummy_and_champion(
-    published: Path, prepared: train.Prepared, params: Params, trained: train.Result
+    published: Path, prepared: Prepared, params: Params, trained: train.Result
 ) -> None:
     model = open_model(published)
-    report = card.measure(prepared.examine(model), model, params, [0.5])
+    report = evaluate.measure(prepared.examine(model), model, params, [0.5])
     assert report.beside["champion"] == report.metrics == trained.metrics
     assert report.beside["dummy"]["score"] < report.metrics["score"]
     assert (report.intervals.loc[0.025] <= report.intervals.loc[0.975]).all()
 
 
 def test_a_handful_of_test_rows_still_makes_a_card(
-    published: Path, prepared: train.Prepared, params: Params
+    published: Path, prepared: Prepared, params: Params
 ) -> None:
     """However often a resample of them cannot be scored."""
     test = [np.flatnonzero(prepared.target == value)[0] for value in np.unique(prepared.target)[:20]]
-    few = replace(prepared, rows=prepared.rows._replace(test=np.array(test))).examine(open_model(published))
-    report = card.measure(few, None, params, fold_scores=[0.5])
+    few = prepared._replace(rows=prepared.rows._replace(test=np.array(test))).examine(open_model(published))
+    report = evaluate.measure(few, None, params, fold_scores=[0.5])
     assert report.intervals.columns.tolist() == list(report.metrics)

@@ -1,5 +1,6 @@
 """The command line. Every Makefile verb, CI step and pipeline stage ends here."""
 
+import gc
 import json
 import os
 import shlex
@@ -21,10 +22,10 @@ from rich.table import Table
 
 from .kit import UserError
 from .kit.schema import Schema
-from .kit.settings import PARAMS, PROJECT, SCHEMA, Params, settings
+from .kit.settings import PARAMS, PROJECT, SCHEMA, Params, Settings
 
 if TYPE_CHECKING:
-    from .kit.gate import Check
+    from .kit.evaluate import Check
 
 # MLflow's own progress lines would drown ours.
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
@@ -69,7 +70,7 @@ def check() -> None:
     from .kit import table
 
     params, schema = Params.load(PARAMS), Schema.load(SCHEMA)
-    frame = table.load(schema, params.data.source, settings().data_url)
+    frame = table.load(schema, params.data.source, Settings().data_url)
     console.print(f"[green]✓[/] {len(frame)} rows fit schema.yaml; data hash {table.data_hash(frame)[:16]}")
 
 
@@ -78,7 +79,7 @@ def train() -> None:
     """Train, evaluate, register, and hold the model against the gate. The model card says what came of it."""
     from .kit import train
 
-    result = train.train(Params.load(PARAMS), settings(), step)
+    result = train.train(Params.load(PARAMS), Settings(), step)
     figures = ", ".join(f"{name} {value:.3g}" for name, value in result.metrics.items())
     console.print(f"Version [bold]{result.version}[/]: {figures}")
     console.print(f"{escape(str(result.choice))}\nModel card: {result.card}", highlight=False)
@@ -90,7 +91,7 @@ def gate(version: Version = None) -> None:
     """Judge a registered version anew, against today's limits, data and champion."""
     from .kit import train
 
-    judged, checks = train.rejudge(Params.load(PARAMS), settings(), version, step)
+    judged, checks = train.rejudge(Params.load(PARAMS), Settings(), version, step)
     if not _verdict(judged, checks):
         raise typer.Exit(1)
 
@@ -100,7 +101,7 @@ def promote(version: Version = None) -> None:
     """Let a version serve. It must have passed the gate against the champion of now."""
     from .kit import registry
 
-    _champion(registry.promote(settings(), version), "is the champion")
+    _champion(registry.promote(Settings(), version), "is the champion")
 
 
 @app.command()
@@ -108,7 +109,7 @@ def rollback() -> None:
     """Let the champion before this one serve again."""
     from .kit import registry
 
-    _champion(registry.roll_back(settings()), "is the champion again")
+    _champion(registry.roll_back(Settings()), "is the champion again")
 
 
 @app.command()
@@ -117,7 +118,7 @@ def models() -> None:
     from .kit import registry
 
     listing = Table("version", "made", "score", "gate", "role")
-    for row in registry.listing(settings()):
+    for row in registry.listing(Settings()):
         listing.add_row(*map(escape, row))
     console.print(listing)
 
@@ -128,16 +129,17 @@ def serve() -> None:
     import uvicorn
 
     from .kit.serve.app import create_app
-    from .kit.serve.parts import parts
     from .kit.serve.telemetry import log_as_json
 
-    here = settings()
+    here = Settings()
     if sys.stdout.isatty() and SCHEMA.exists():
         typer.echo(f"Documentation: http://{here.host}:{here.port}/docs\nA call to paste:\n")
         call()
     log_as_json(here.log_level)
+    # What is there by now stays: whoever looks for garbage need not pass it each time.
+    gc.freeze()
     uvicorn.run(
-        create_app(here, parts(here)),
+        create_app(here),
         host=here.host,
         port=here.port,
         log_config=None,
@@ -155,32 +157,10 @@ def headers() -> dict[str, str]:
 @app.command()
 def call() -> None:
     """Print a request for the running service, ready to paste."""
-    here, record = settings(), Schema.load(SCHEMA).example()
+    here, record = Settings(), Schema.load(SCHEMA).example()
     words = ["curl", "-s", f"http://{here.host}:{here.port}/predict"]
     words += [word for name, value in headers().items() for word in ("-H", f"{name}:{value}")]
     typer.echo(shlex.join([*words, "-d", json.dumps(record, ensure_ascii=False)]))
-
-
-@app.command()
-def score(
-    source: Annotated[Path, typer.Argument(help="Rows to score: a .parquet file.")],
-    output: Annotated[Path, typer.Argument(help="Where the rows and their predictions go.")],
-) -> None:
-    """Score a file with the champion, in constant memory. A run that was stopped goes on where it was."""
-    from .kit import batch
-    from .kit.store import Store
-
-    store = Store(settings().store)
-    champion = store.champion()
-    if champion is None:
-        raise UserError(f"no model is promoted yet: run `{PROJECT} promote`")
-    with console.status("Scoring …") as status:
-
-        def tell(rows: int) -> None:
-            status.update(f"Scoring … {rows} rows")
-
-        done = batch.score_file(store.open(champion), champion.version, source, output, tell=tell)
-    console.print(f"[green]✓[/] {done} rows scored by version {champion.version} into {output}")
 
 
 @app.command()
@@ -190,17 +170,16 @@ def demo() -> None:
     from .kit.store import Store
 
     fetch()
-    result = train.train(Params.load(PARAMS), settings(), step)
+    result = train.train(Params.load(PARAMS), Settings(), step)
     if _verdict(result.version, result.checks):
-        registry.promote(settings(), result.version)
+        registry.promote(Settings(), result.version)
         console.print(escape(str(result.choice)))
         _champion(result.version, "is the champion")
-    elif Store(settings().store).champion() is None:
+    elif Store(Settings().store).champion() is None:
         raise UserError("the first model did not pass the gate, so there is nothing to serve: see above")
     example = Schema.load(SCHEMA).example()
-    with _running() as url:
-        answer = _ask(f"{url}/predict", example)
-    console.print("[green]✓[/] Served, asked and stopped. Request and answer:")
+    with step("Serving, asking and stopping"):
+        answer = _asked(example)
     console.print_json(data=example)
     console.print_json(data=answer)
 
@@ -215,12 +194,8 @@ def run(command: Callable[[], object] = app) -> None:
 
 
 def _champion(version: str, what: str) -> None:
-    """Say who serves, and what a service must have for it."""
-    from .kit.store import Store
-
+    """Say who serves."""
     console.print(f"[green]✓[/] Version [bold]{version}[/] {what}")
-    if needs := Store(settings().store).needs(version):
-        console.print(f"[yellow]![/] To serve it, {escape(needs)}")
 
 
 def _verdict(version: str, checks: "list[Check]") -> bool:
@@ -235,32 +210,24 @@ def _verdict(version: str, checks: "list[Check]") -> bool:
     return passed
 
 
-def _ask(url: str, record: dict[str, object]) -> object:
-    request = urllib.request.Request(url, json.dumps(record).encode(), headers())
+def _asked(record: dict[str, object]) -> object:
+    """What the service answers, started for this on a free port and then stopped."""
+    import uvicorn
+
+    from .kit.serve.app import create_app
+
+    server = uvicorn.Server(uvicorn.Config(create_app(Settings()), port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
     try:
+        while thread.is_alive() and not server.started:
+            time.sleep(0.05)
+        url = "http://{}:{}/predict".format(*server.servers[0].sockets[0].getsockname())
+        request = urllib.request.Request(url, json.dumps(record).encode(), headers())
         with urllib.request.urlopen(request, timeout=10) as response:
             return json.load(response)
     except urllib.error.HTTPError as error:
         raise UserError(f"the service refused schema.yaml's own example: {error.read().decode()}") from None
-
-
-@contextmanager
-def _running() -> Iterator[str]:
-    """The service on a free port of this machine, until the end of the block."""
-    import uvicorn
-
-    from .kit.serve.app import create_app
-    from .kit.serve.parts import parts
-
-    here = settings()
-    server = uvicorn.Server(uvicorn.Config(create_app(here, parts(here)), port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    with step("Starting the service"):
-        thread.start()
-        while thread.is_alive() and not server.started:
-            time.sleep(0.05)
-    try:
-        yield "http://{}:{}".format(*server.servers[0].sockets[0].getsockname())
     finally:
         server.should_exit = True
         thread.join()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlflow
 import pandas as pd
@@ -52,11 +52,10 @@ def register(folder: Path, schema: Schema) -> str:
     return str(logged.registered_model_version)
 
 
-class _Loaded:
+class _Loaded(NamedTuple):
     """A registered model as MLflow's own ``pyfunc`` calls it."""
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
+    model: Model
 
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
         named = rows.rename(columns={c.name: c.header for c in self.model.schema.inputs})

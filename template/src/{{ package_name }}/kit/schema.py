@@ -69,7 +69,6 @@ class Reader:
         for made in (record, many):
             made.__pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
         self.record, self.records = TypeAdapter[Any](record), TypeAdapter[Any](many)
-        self.type = record
         numbers = [c.name for c in inputs if c.dtype == "f8"]
         self.places = [(c.name, c.dtype, numbers.index(c.name) if c.dtype == "f8" else -1) for c in inputs]
         # The first one twice, for with a single name there would be no tuple.
@@ -171,10 +170,6 @@ class Schema(File):
     @cached_property
     def reader(self) -> "Reader":
         return Reader(self.inputs)
-
-    def request_model(self) -> Any:
-        """One record as the API takes it: a TypedDict, so that a column may have any name."""
-        return self.reader.type
 
     def arrays(self, records: Sequence[dict[str, Any]]) -> dict[str, NDArray[Any]]:
         """Validated records as the columns that features see."""

@@ -16,10 +16,20 @@ PROJECT = __name__.split(".")[0].replace("_", "-")
 """The project's name on the command line, in the registry and in the metrics."""
 
 
-class Settings(BaseSettings):
-    """Where things are. Each has an environment variable of the same name, in capitals."""
+class Environment(BaseSettings):
+    """What stands in the environment or in ``.env``, each under its name in capitals."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            raise UserError(explain(error, {}, "environment or .env")) from None
+
+
+class Settings(Environment):
+    """Where things are, and how much the service takes."""
 
     store: Path = Path("store")
     mlflow_tracking_uri: str = "sqlite:///mlflow.db"
@@ -32,13 +42,6 @@ class Settings(BaseSettings):
     max_in_flight: Annotated[int, Field(ge=1)] = 256
     request_seconds: Annotated[float, Field(gt=0)] = 10.0
     cors_origins: str = ""
-
-
-def settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        raise UserError(explain(error, {}, "environment or .env")) from None
 
 
 class Data(Part):
@@ -61,7 +64,7 @@ class Tuning(Part):
 
 
 class Gate(Part):
-    """What a model must show before it may serve; see ``gate.py``."""
+    """What a model must show before it may serve; see ``evaluate.py``."""
 
     gain_over_dummy: float = 0.05
     loss_to_champion: Annotated[float, Field(ge=0)] = 0.01

@@ -1,26 +1,17 @@
-"""Scoring a file: in constant memory, resumed where it stopped, the output replaced in one step.
-
-Chunks go from Arrow to the model's columns without pandas, and text is looked up once per word. A chunk with
-anything odd takes the long way through ``table.checked``, which knows each spelling and names what is wrong.
-"""
+"""Scoring a file: in constant memory, resumed where it stopped, the output replaced in one step."""
 
 import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from . import UserError, task
-from .columns import Coded, Column
+from . import UserError
+from .arrow import answers
 from .predictor import Model
-from .schema import Schema
-from .table import checked, columns_of
 
 Tell = Callable[[int], None]
 CHUNK = 20_000
@@ -66,58 +57,8 @@ def score_file(model: Model, version: str, source: Path, output: Path, tell: Tel
 
 def _scored(model: Model, version: str, rows: pa.Table, source: str) -> pa.Table:
     """The model's answers to a chunk."""
-    told = task.table(model.schema, model.manifest.decision, model.raw(_columns(model.schema, rows, source)))
+    told = answers(model, rows, source)
     return pa.table(told | {"model_version": pa.repeat(version, len(rows))})
-
-
-def _columns(schema: Schema, rows: pa.Table, source: str) -> dict[str, NDArray[Any]]:
-    """The input columns of a chunk, checked, as features take them."""
-    columns = {}
-    for column in schema.inputs:
-        values = _cells(column, rows[column.header]) if column.header in rows.column_names else None
-        if values is None:
-            frame = checked(schema, rows.to_pandas(ignore_metadata=True), source, target=False)
-            return columns_of(schema, frame)
-        columns[column.name] = values
-    return columns
-
-
-def _cells(column: Column, cells: pa.ChunkedArray) -> NDArray[Any] | None:
-    """A column's cells; None if any of them is not plainly what the schema says."""
-    kind, is_a = cells.type, pa.types
-    try:
-        if column.type in ("category", "text"):
-            return _words(column, cells) if is_a.is_string(kind) or is_a.is_large_string(kind) else None
-        if column.type == "datetime":
-            if not is_a.is_timestamp(kind):
-                return None
-            moments: NDArray[Any] = cells.cast(pa.timestamp("us"), safe=False).to_numpy()
-            return moments if _fits(column, moments, np.isnat(moments)) else None
-        if not (is_a.is_integer(kind) or is_a.is_floating(kind) or is_a.is_boolean(kind)):
-            return None
-        numbers: NDArray[Any] = cells.cast(pa.float64()).to_numpy()
-    except pa.ArrowInvalid:
-        return None
-    gaps = np.isnan(numbers)
-    whole = column.type == "number" or bool((gaps | (numbers == np.round(numbers))).all())
-    limits = column.model_copy(update={"min": 0, "max": 1}) if column.type == "boolean" else column
-    return numbers if whole and not np.isinf(numbers).any() and _fits(limits, numbers, gaps) else None
-
-
-def _fits(column: Column, values: NDArray[Any], gaps: NDArray[np.bool_]) -> bool:
-    low, high = column.array([column.min, column.max])
-    outside = (values < low) | (values > high)
-    return not outside.any() and (column.nullable or not gaps.any())
-
-
-def _words(column: Column, cells: pa.ChunkedArray) -> NDArray[Any] | None:
-    coded = cells.combine_chunks().dictionary_encode()
-    entries = [word.strip() for word in coded.dictionary.to_pylist()]
-    unknown = set(entries).difference(column.categories) if column.categories else None
-    if unknown or (coded.null_count and not column.nullable):
-        return None
-    codes = coded.indices.fill_null(len(entries)).to_numpy()
-    return Coded.of(np.array([*entries, None], dtype=object), codes)
 
 
 def _chunks(source: Path, chunk: int) -> Iterator[pa.Table]:

@@ -5,12 +5,12 @@ Rows lie along the second axis, for a column is what most operations are about. 
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .columns import Coded, Columns, Numbers
+from .columns import Columns, Numbers
 
 Rows = NDArray[Any]
 Step = Callable[[Rows], Rows]
@@ -18,8 +18,24 @@ BLOCK = 256
 """Rows that go through the trees at once: as many as the processor's cache holds with all their paths."""
 
 
+class Coded(np.ndarray[Any, np.dtype[Any]]):
+    """Cells with the dictionary that they came with: ``entries[codes]``. What is made of them is without."""
+
+    entries: NDArray[Any] | None
+    codes: NDArray[Any] | None
+
+    def __array_finalize__(self, made_from: Any) -> None:
+        self.entries = self.codes = None
+
+    @classmethod
+    def of(cls, entries: NDArray[Any], codes: NDArray[Any]) -> Self:
+        cells: Self = entries[codes].view(cls)
+        cells.entries, cells.codes = entries, codes
+        return cells
+
+
 class Plan:
-    """A fitted pipeline as arrays and operations; ``predictor.compiled`` makes what it is built from."""
+    """A fitted pipeline as arrays and operations; ``compile.compiled`` makes what it is built from."""
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.parts = [_part(**part) for part in spec["parts"]]

@@ -131,22 +131,6 @@ class Column(Named):
         return np.round(values) if self.type == "integer" else values
 
 
-class Coded(np.ndarray[Any, np.dtype[Any]]):
-    """Cells with the dictionary that they came with: ``entries[codes]``. What is made of them is without."""
-
-    entries: NDArray[Any] | None
-    codes: NDArray[Any] | None
-
-    def __array_finalize__(self, made_from: Any) -> None:
-        self.entries = self.codes = None
-
-    @classmethod
-    def of(cls, entries: NDArray[Any], codes: NDArray[Any]) -> Self:
-        cells: Self = entries[codes].view(cls)
-        cells.entries, cells.codes = entries, codes
-        return cells
-
-
 class Bins(Part):
     """How the values of a column were spread in training: rows by bin, which ``edges`` cut numbers into."""
 

@@ -1,8 +1,7 @@
 """The store: a folder from which models are served. Its pointer, ``champion.json``, changes atomically.
 
 A model is a folder of plain files, written once, checked whenever it is opened: ``manifest.json`` names every
-other file with its hash. No file is a pickle: a plan is JSON and arrays; where scikit-learn must serve, skops
-loads only the types that the manifest names, and those must come from the few packages in ``TRUSTED``.
+other file with its hash. No file is a pickle: what the engine is made of, ``engine.py`` writes and reads.
 """
 
 import hashlib
@@ -11,109 +10,30 @@ import os
 import shutil
 import tempfile
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from . import UserError
-from .columns import Bins, Columns, Part
-from .plan import Plan
-from .predictor import Engine, Model, Spec, sklearn
+from . import UserError, engine
+from .columns import Columns, Part
+from .predictor import TOLERANCE, BrokenModelError, Choice, Manifest, Model, now
 from .schema import Schema
 
-TRUSTED = {"sklearn", "numpy", "scipy", "builtins", __name__.split(".")[0]}
-TOLERANCE = 1e-9
-INSTALL = "uv sync --group fallback"
 
-
-class BrokenModelError(UserError):
-    """The files of a model are not what was written, or do not compute here what they did in training."""
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-class Manifest(Part):
-    """Where a model comes from and how it answers; ``needs``: groups beyond what serves."""
-
-    run: str
-    created: str = Field(default_factory=now)
-    decision: dict[str, float]
-    reference: dict[str, Bins] = Field(default_factory=dict)
-    engine: Literal["plan", "sklearn"] = "plan"
-    why: str = ""
-    needs: tuple[str, ...] = ()
-    types: tuple[str, ...] = ()
-    files: dict[str, str] = Field(default_factory=dict)
-
-
-def write(folder: Path, schema_file: Path, holds: Any, manifest: Manifest, sample: Columns) -> None:
-    """Write the model's files into ``folder``, the manifest last; ``sample`` becomes its parity check.
-
-    ``holds`` is what the engine is made of: the plan, or the fitted estimator.
-    """
+def write(folder: Path, schema_file: Path, manifest: Manifest, choice: Choice, sample: Columns) -> None:
+    """Write the model's files into ``folder``, the manifest last; ``sample`` becomes its parity check."""
     folder.mkdir(parents=True)
     shutil.copyfile(schema_file, folder / "schema.yaml")
-    types: tuple[str, ...] = ()
-    if manifest.engine == "plan":
-        arrays: dict[str, NDArray[Any]] = {}
-        (folder / "plan.json").write_text(json.dumps(_without_arrays(holds, arrays)), encoding="utf-8")
-        np.savez_compressed(folder / "plan.npz", allow_pickle=False, **arrays)
-    else:
-        types = dump(holds, folder / "model.skops")
-    model = Model(
-        Schema.load(schema_file), manifest, Plan(holds) if manifest.engine == "plan" else sklearn(holds)
-    )
+    types = engine.save(folder, choice)
+    model = Model(Schema.load(schema_file), manifest, choice.engine)
     records = model.schema.records(sample)
     parity = {"records": records, "outputs": model.raw(model.validated(records)).tolist()}
     (folder / "parity.json").write_text(json.dumps(parity), encoding="utf-8")
+    served = {"engine": choice.name, "why": choice.why, "needs": choice.needs, "types": types}
     files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
-    complete = manifest.model_copy(update={"types": types, "files": files})
+    complete = manifest.model_copy(update=served | {"files": files})
     (folder / "manifest.json").write_text(complete.model_dump_json(indent=2), encoding="utf-8")
-
-
-def dump(estimator: Any, path: Path) -> tuple[str, ...]:
-    """Write a fitted estimator without pickle; gives the types in it that must be trusted to read it."""
-    import skops.io
-
-    skops.io.dump(estimator, path)
-    return tuple(sorted(skops.io.get_untrusted_types(file=path)))
-
-
-def _without_arrays(node: Any, arrays: dict[str, NDArray[Any]]) -> Any:
-    """A plan fit for JSON, in which the place of each array tells its name in ``arrays``."""
-    if isinstance(node, np.ndarray):
-        name = f"array_{len(arrays)}"
-        arrays[name] = node
-        return {"array": name}
-    if isinstance(node, dict):
-        return {key: _without_arrays(value, arrays) for key, value in node.items()}
-    return [_without_arrays(value, arrays) for value in node] if isinstance(node, list | tuple) else node
-
-
-def _plan(folder: Path) -> Engine:
-    def whole(node: Spec) -> Any:
-        return arrays[node["array"]] if node.keys() == {"array"} else node
-
-    with np.load(folder / "plan.npz", allow_pickle=False) as file:
-        arrays = dict(file)
-    return Plan(json.loads((folder / "plan.json").read_bytes(), object_hook=whole))
-
-
-def _fallback(folder: Path, manifest: Manifest) -> Engine:
-    try:
-        import skops.io
-    except ModuleNotFoundError as error:
-        what = f"{folder} is served by scikit-learn ({manifest.why}), and {error.name} is not installed here"
-        raise BrokenModelError(f"{what}: {INSTALL}") from None
-    if foreign := [name for name in manifest.types if name.split(".")[0] not in TRUSTED]:
-        raise BrokenModelError(f"the model holds types that are not trusted: {', '.join(foreign)}")
-    return sklearn(skops.io.load(folder / "model.skops", trusted=list(manifest.types)))
 
 
 def open_model(folder: Path, expected: str | None = None) -> Model:
@@ -132,8 +52,7 @@ def open_model(folder: Path, expected: str | None = None) -> Model:
     except ValidationError as error:
         raise BrokenModelError(f"{path} is no manifest: {error}") from None
     try:
-        engine = _plan(folder) if manifest.engine == "plan" else _fallback(folder, manifest)
-        model = Model(Schema.load(folder / "schema.yaml"), manifest, engine)
+        model = Model(Schema.load(folder / "schema.yaml"), manifest, engine.load(folder, manifest))
         off = np.abs(model.raw(model.validated(parity["records"])) - np.array(parity["outputs"]))
     except BrokenModelError:
         raise
@@ -177,11 +96,6 @@ class Store:
             raise BrokenModelError(f"{self.pointer} cannot be read: {error.strerror}") from None
         except ValidationError:
             raise BrokenModelError(f"{self.pointer} is damaged: remove it, then gate and promote") from None
-
-    def needs(self, version: str) -> str:
-        """What the service of a version must have beyond its own group; empty where that is enough."""
-        manifest = Manifest.model_validate_json((self.folder(version) / "manifest.json").read_bytes())
-        return f"it needs the group fallback ({manifest.why}): {INSTALL}" if manifest.needs else ""
 
     def open(self, champion: Champion) -> Model:
         return open_model(self.folder(champion.version), champion.manifest)

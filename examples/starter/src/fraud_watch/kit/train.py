@@ -5,7 +5,6 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,44 +16,18 @@ from mlflow import MlflowClient
 from numpy.typing import NDArray
 
 from .. import model as yours
-from . import UserError, card, gate, learn, registry
+from . import UserError, engine, evaluate, learn, registry
 from .columns import Numbers
-from .gate import Checks, Choice, Exam
-from .predictor import Model, as_rows, figures, made
+from .evaluate import Check, Exam, Prepared, Report
+from .predictor import BrokenModelError, Choice, Manifest, Model, as_rows, dump, figures, made
 from .schema import Schema
 from .settings import SCHEMA, Params, Settings
-from .store import BrokenModelError, Manifest, Store, dump, open_model, sha256, write
-from .table import Rows, columns_of, data_hash, load, split
+from .store import Store, open_model, sha256, write
+from .table import columns_of, data_hash, load, split
 
 PARITY_ROWS = 32
 HELD_ROWS = 1_000
 Step = Callable[[str], AbstractContextManager[Any]]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A checked table, split, with the features of every row."""
-
-    schema: Schema
-    frame: pd.DataFrame
-    rows: Rows
-    target: Numbers
-    features: pd.DataFrame
-
-    def examine(self, model: Model) -> Exam:
-        """The model on the rows held out."""
-        frame = self.frame.iloc[self.rows.test]
-        raw = model.raw(columns_of(self.schema, frame))
-        dummy = learn.dummy(self.schema, self.target[self.rows.train], len(frame))
-        return Exam(model, frame, self.target[self.rows.test], raw, dummy)
-
-    def choose(self, learned: "Learned", seed: int) -> Choice:
-        """What may serve the fitted estimator, tried on rows held out and on made-up ones."""
-        held, sample = self.frame.iloc[self.rows.test[:HELD_ROWS]], self.schema.sample(HELD_ROWS, seed, 0.2)
-        columns = {
-            name: np.concatenate([v, sample[name]]) for name, v in columns_of(self.schema, held).items()
-        }
-        return gate.choose(self.schema, learned.decision, learned.estimator, columns)
 
 
 class Rival(NamedTuple):
@@ -78,7 +51,7 @@ class Result(NamedTuple):
     version: str
     run: str
     metrics: dict[str, float]
-    checks: Checks
+    checks: list[Check]
     choice: Choice
     card: Path
 
@@ -98,7 +71,7 @@ def champion(settings: Settings, schema: Schema) -> Rival:
     now = store.champion()
     model = None
     with suppress(BrokenModelError):
-        model = gate.comparable(store.open(now), schema, "the champion") if now else None
+        model = evaluate.comparable(store.open(now), schema, "the champion") if now else None
     return Rival(now.version if now else "none", model)
 
 
@@ -113,47 +86,46 @@ def train(params: Params, settings: Settings, step: Step) -> Result:
             learned = fit(data, params, options)
         with step("Writing the model and checking it"):
             folder, whole = Path(scratch) / "model", Path(scratch) / "estimator.skops"
-            choice = data.choose(learned, params.seed)
-            inside = data.frame.iloc[data.rows.train]
-            reference = data.schema.reference(columns_of(data.schema, inside), data.target[data.rows.train])
-            told = {"run": run.info.run_id, "decision": learned.decision, "reference": reference}
-            served = {"engine": choice.engine, "why": choice.why, "needs": choice.needs}
-            manifest = Manifest.model_validate(told | served)
-            write(folder, SCHEMA, choice.holds, manifest, _parity_sample(data, params.seed))
+            choice = choose(data, learned)
+            inside = columns_of(data.schema, data.frame.iloc[data.rows.train])
+            reference = data.schema.reference(inside, data.target[data.rows.train])
+            manifest = Manifest(run=run.info.run_id, decision=learned.decision, reference=reference)
+            write(folder, SCHEMA, manifest, choice, _parity_sample(data, params.seed))
             dump(learned.estimator, whole)
             mlflow.log_artifact(str(whole))
             exam = data.examine(open_model(folder))
         with step("Evaluating on rows it has not seen"):
-            report = card.measure(exam, rival.model, params, learned.fold_scores)
-            for name, figure in card.pictures(exam, report).items():
+            report = evaluate.measure(exam, rival.model, params, learned.fold_scores)
+            for name, figure in evaluate.pictures(exam, report).items():
                 mlflow.log_figure(figure, f"plots/{name}.png")
         with step("Registering, and judging at the gate"):
             version = registry.register(folder, data.schema)
             checks = judge(exam, params, rival, version, client)
-            page = card.write(version, exam, report, checks, choice, params, data)
-            _record(params, options, data, report, choice, page)
-        return Result(version, run.info.run_id, report.metrics, checks, choice, page)
+            card = evaluate.write_card(exam, report, checks, params, data, version=version, choice=choice)
+            mlflow.log_artifact(str(card))
+            _record(params, options, data, report, choice)
+        return Result(version, run.info.run_id, report.metrics, checks, choice, card)
 
 
-def rejudge(params: Params, settings: Settings, version: str | None, step: Step) -> tuple[str, Checks]:
+def rejudge(params: Params, settings: Settings, version: str | None, step: Step) -> tuple[str, list[Check]]:
     """Hold a registered version against today's data, limits and champion."""
     with step("Reading and checking the data"):
         data, client = prepare(params, settings), registry.connect(settings)
         rival = champion(settings, data.schema)
     number = str(registry.find(client, version).version)
     with step(f"Judging version {number}"), registry.files_of(number) as folder:
-        model = gate.comparable(open_model(folder), data.schema, f"version {number}")
+        model = evaluate.comparable(open_model(folder), data.schema, f"version {number}")
         return number, judge(data.examine(model), params, rival, number, client)
 
 
-def judge(exam: Exam, params: Params, rival: Rival, version: str, client: MlflowClient) -> Checks:
+def judge(exam: Exam, params: Params, rival: Rival, version: str, client: MlflowClient) -> list[Check]:
     """Hold the model against the gate and the champion, and record the verdict."""
     rivals = {}
     if rival.model and rival.version != version:
         rivals["champion"] = learn.score(exam.model.schema, exam.truth, exam.ask(rival.model))
     elif rival.version not in ("none", version):
         rivals["champion's own score"] = registry.score(client, registry.find(client, rival.version))
-    checks = gate.judge(exam, rivals, params.gate)
+    checks = evaluate.judge(exam, rivals, params.gate)
     failures = [str(check) for check in checks if not check.passed]
     registry.note_gate(client, version, failures, rival.version)
     return checks
@@ -217,6 +189,12 @@ def left_out(data: Prepared, params: Params, make: Callable[[], Any]) -> Iterato
         yield target[outside], figures(make().fit(rows.iloc[inside], target[inside]), rows.iloc[outside])
 
 
+def choose(data: Prepared, learned: Learned) -> Choice:
+    """What is to serve the fitted estimator, tried on rows held out."""
+    held = columns_of(data.schema, data.frame.iloc[data.rows.test[:HELD_ROWS]])
+    return engine.choose(data.schema, learned.decision, learned.estimator, held)
+
+
 def _parity_sample(data: Prepared, seed: int) -> dict[str, NDArray[Any]]:
     """Hold-out rows from first to last, and made-up ones; of what is personal, nothing but made-up values."""
     made = data.schema.sample(2 * PARITY_ROWS, seed, missing=0.3)
@@ -227,18 +205,15 @@ def _parity_sample(data: Prepared, seed: int) -> dict[str, NDArray[Any]]:
     return made
 
 
-def _record(
-    params: Params, options: dict[str, Any], data: Prepared, report: card.Report, choice: Choice, page: Path
-) -> None:
+def _record(params: Params, options: dict[str, Any], data: Prepared, report: Report, choice: Choice) -> None:
     """Parameters, figures and provenance to the active run."""
     flat = pd.json_normalize(params.model_dump()).iloc[0].to_dict()
     mlflow.log_params({**flat, "model.options": options})
-    mlflow.log_metrics(report.metrics | choice.metrics())
+    mlflow.log_metrics({**report.metrics, **choice.metrics})
     for number, value in enumerate(report.fold_scores):
         mlflow.log_metric("fold_score", value, step=number)
-    tags = {"data_sha256": data_hash(data.frame), "engine": choice.engine, "engine_why": choice.why}
+    tags = {"data_sha256": data_hash(data.frame), "engine": choice.name, "engine_why": choice.why}
     mlflow.set_tags(provenance() | tags)
-    mlflow.log_artifact(str(page))
 
 
 def provenance() -> dict[str, str]:

@@ -1,11 +1,12 @@
 """What the service shows of itself: Prometheus metrics and JSON log lines, neither with a caller's data."""
 
-import json
 import logging
 import sys
+import threading
 from collections import deque
 from datetime import UTC, datetime
 from functools import cache
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from pythonjsonlogger.json import JsonFormatter
 from ..predictor import Model
 
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-MOST_UNCOUNTED = 1_000
 
 
 class Metrics:
@@ -24,7 +24,7 @@ class Metrics:
     def __init__(self) -> None:
         own = self.registry = CollectorRegistry()
         requests = Counter("http_requests", "Requests answered", ["path", "status"], registry=own)
-        seconds = Histogram("http_request_seconds", "Latency", ["path"], buckets=BUCKETS, registry=own)
+        latency = Histogram("http_request_seconds", "Latency", ["path"], buckets=BUCKETS, registry=own)
         self.predictor = Histogram("predictor_seconds", "Time to predict", buckets=BUCKETS, registry=own)
         self.in_flight = Gauge("http_requests_in_flight", "Requests under way", registry=own)
         self.waiting = Gauge("predictor_queue", "Records that wait to be predicted", registry=own)
@@ -35,10 +35,11 @@ class Metrics:
         self.model = Gauge("model_loaded", "1 for the version that serves", ["version"], registry=own)
         self.refused = Counter("model_load_failures", "Champions that could not be loaded", registry=own)
         self.trouble = Gauge("part_in_trouble", "1 while a part of the service fails", ["part"], registry=own)
-        # Looking a label up takes longer than counting.
-        self.request = cache(lambda path, status: (requests.labels(path, status), seconds.labels(path)))
-        self.uncounted: list[tuple[Model, str, list[Any], list[Any]]] = []
-        self.rows = 0
+        # Looking labels up takes longer than counting.
+        self.labelled = cache(lambda path, status: (requests.labels(path, status), latency.labels(path)))
+        self.ended: deque[tuple[str, int, float]] = deque()
+        self.predicted: deque[tuple[Model, str, list[Any], list[Any]]] = deque()
+        self.counting = threading.Lock()
 
     def loaded(self, model: Model, version: str) -> None:
         """Show which version serves, and on what it was trained."""
@@ -50,18 +51,21 @@ class Metrics:
             for label, rows in bins.rows.items():
                 self.known.labels(name, label).set(rows)
 
-    def predicted(self, model: Model, version: str, records: list[Any], answers: list[Any]) -> None:
-        """Keep what was said of records until there is enough to count at once."""
-        self.uncounted.append((model, version, records, answers))
-        self.rows += len(records)
-        if self.rows >= MOST_UNCOUNTED:
-            self.count()
-
     def count(self) -> None:
-        """Count predictions by class or quantile, and values by the bins of training."""
+        """Count what ended and what was said since the last time."""
+        with self.counting:
+            while self.ended:
+                path, status, seconds = self.ended.popleft()
+                requests, latency = self.labelled(path, status)
+                requests.inc()
+                latency.observe(seconds)
+            self._count_predictions()
+
+    def _count_predictions(self) -> None:
+        """By class or quantile, and the values by the bins of training."""
         groups: dict[str, tuple[Model, list[Any], list[Any]]] = {}
-        self.rows, waiting, self.uncounted = 0, self.uncounted, []
-        for model, version, records, answers in waiting:
+        while self.predicted:
+            model, version, records, answers = self.predicted.popleft()
             group = groups.setdefault(version, (model, [], []))
             group[1].extend(records)
             group[2].extend(answer["prediction"] for answer in answers)
@@ -77,15 +81,17 @@ class Metrics:
 class Requests(deque[tuple[Any, ...]]):
     """The access log: a line for each request, written in batches."""
 
-    FIELDS = ("time", "ms", "id", "caller", "method", "path", "status", "version")
+    LINE = (
+        '{"level": "INFO", "logger": "access", "message": "request", "time": "%s", "ms": %.3f, '
+        '"id": "%s", "caller": %s, "method": %s, "path": "%s", "status": %d, "version": "%s"}\n'
+    )
 
     def flush(self) -> None:
         lines = []
         while self:
-            moment, seconds, *rest = self.popleft()
-            told = (datetime.fromtimestamp(moment, UTC).isoformat(), round(seconds * 1000, 3), *rest)
-            line = {"level": "INFO", "logger": "access", "message": "request"}
-            lines.append(json.dumps(line | dict(zip(self.FIELDS, told, strict=True))) + "\n")
+            moment, seconds, name, caller, method, *what = self.popleft()
+            when, who = datetime.fromtimestamp(moment, UTC).isoformat(), (quoted(caller), quoted(method))
+            lines.append(self.LINE % (when, seconds * 1000, name, *who, *what))
         if logging.getLogger().isEnabledFor(logging.INFO):
             sys.stderr.write("".join(lines))
             sys.stderr.flush()

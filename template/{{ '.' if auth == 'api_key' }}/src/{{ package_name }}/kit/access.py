@@ -13,14 +13,13 @@ from typing import Annotated
 
 import typer
 from pydantic import StringConstraints, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from . import UserError
 from .columns import Part
-from .settings import PROJECT
+from .settings import PROJECT, Environment
 
 HEADER = "X-API-Key"
 DEVELOPMENT = "development"
@@ -31,10 +30,8 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,
 Caller = Annotated[str, typer.Argument(help="Whose key it is: letters, digits, and _ . @ -")]
 
 
-class Access(BaseSettings):
+class Access(Environment):
     """Where the keys are, and what this machine's own commands send."""
-
-    model_config = SettingsConfigDict(env_file=ENV, extra="ignore", frozen=True)
 
     environment: str = DEVELOPMENT
     keys: Path = Path("keys", "keys.json")

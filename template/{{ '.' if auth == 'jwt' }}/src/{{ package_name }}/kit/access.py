@@ -12,10 +12,9 @@ from typing import Annotated, Literal
 import jwt
 import typer
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from . import UserError
-from .settings import PROJECT
+from .settings import PROJECT, Environment
 
 DEVELOPMENT = "development"
 EXAMPLE = "an-example-of-32-bytes-or-more-that-is-refused-outside-development"
@@ -26,10 +25,8 @@ Role = Literal["predict", "admin"]
 Caller = Annotated[str, typer.Argument(help="Who will call with it.")]
 
 
-class Access(BaseSettings):
+class Access(Environment):
     """How tokens are checked, and signed for development."""
-
-    model_config = SettingsConfigDict(env_file=ENV, extra="ignore", frozen=True)
 
     environment: str = DEVELOPMENT
     jwt_secret: str = ""

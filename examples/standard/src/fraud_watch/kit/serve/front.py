@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import count, repeat
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +98,9 @@ class Part:
     def trouble(self) -> str:
         """What is wrong now; ``/readyz`` and a metric show it."""
         return ""
+
+    def troubled(self) -> float:
+        return float(bool(self.trouble()))
 
 
 class Front:
@@ -192,8 +196,7 @@ class Front:
         serving = self.live.now()
         call.version = serving.version
         record = serving.reader.one(body)
-        answer = serving.answers([record])[0] if serving.quick else await serving.in_turn(record)
-        return to_json(answer)
+        return to_json(await serving.answer(record))
 
     async def many(self, call: Call, body: bytes) -> bytes:
         """Predict for many records; one that is wrong refuses them all, by its place."""
@@ -219,22 +222,22 @@ class Front:
         """What is told of a request once it is over."""
         route = call.path if call.path in self.hot else getattr(scope.get("route"), "path", "other")
         seconds = time.perf_counter() - call.began
-        requests, latency = self.metrics.request(route, call.status)
-        requests.inc()
-        latency.observe(seconds)
+        self.metrics.ended.append((route, call.status, seconds))
         who, what = (call.id, call.caller), (call.method, route, call.status, call.version)
         self.requests.append((time.time(), seconds, *who, *what))
         for ended in self.ended:
             ended(call)
 
     async def sweep(self) -> None:
-        """End what takes too long and write the log, for all requests at once."""
+        """End what takes too long, and tell of what ended, for all requests at once."""
         while True:
             await asyncio.sleep(0.2)
             oldest = time.perf_counter() - self.settings.request_seconds
             for call in [call for call in self.calls if call.began < oldest and not call.overdue]:
                 call.overdue = call.task.cancel()
-            await asyncio.to_thread(self.requests.flush)
+            with suppress(OSError):  # where no line can be written, requests are answered all the same
+                for tell in (self.metrics.count, self.requests.flush):
+                    await asyncio.to_thread(tell)
 
 
 def late(call: Call) -> Refusal:

@@ -13,19 +13,17 @@ import time
 from collections import deque
 from collections.abc import Container
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from prometheus_client import Counter, Gauge
-from pydantic import Field, TypeAdapter, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from .. import UserError
-from ..schema import Schema, explain
-from ..settings import Settings, settings
+from .. import UserError, task
+from ..schema import Schema
+from ..settings import Environment, Settings
 from ..store import Store
-from . import Refusal, documented
-from .feedback import Feedback, Taken, fitting
+from . import FieldError, Refusal, documented
 from .front import Call, Part
 from .logdb import DEFAULT, FAULTS, Database, Label, Row
 
@@ -41,21 +39,26 @@ JSON: TypeAdapter[Any] = TypeAdapter(Any)
 Entry = tuple[float, str, str, str, bool, bytes, bytes]
 
 
-class LogSettings(BaseSettings):
-    """Where predictions are logged; read from the environment as all settings are."""
+class Feedback(BaseModel):
+    """What became of a record: ``index`` is its place in a request for many."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    request_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+    index: Annotated[int, Field(ge=0, lt=1_000)] = 0
+    label: int | float | str
+
+
+class Taken(BaseModel):
+    status: Literal["taken"] = "taken"
+
+
+class LogSettings(Environment):
+    """Where predictions are logged; read from the environment as all settings are."""
 
     log_database: Annotated[str, Field(min_length=1)] = DEFAULT
     log_days: Annotated[float, Field(ge=0)] = 90
     log_buffer_bytes: Annotated[int, Field(ge=0)] = 50_000_000
-
-
-def log_settings() -> LogSettings:
-    try:
-        return LogSettings()
-    except ValidationError as error:
-        raise UserError(explain(error, {}, "environment or .env")) from None
 
 
 class Journal(Part):
@@ -65,9 +68,9 @@ class Journal(Part):
         own: LogSettings | None = None,
         database: Database | None = None,
     ) -> None:
-        self.own = own or log_settings()
+        self.own = own or LogSettings()
         self.most = self.own.log_buffer_bytes
-        self.store = Store((here or settings()).store)
+        self.store = Store((here or Settings()).store)
         self.database = database or Database(self.own.log_database)
         self.waiting: deque[Entry] = deque()
         self.labels: deque[Label] = deque()
@@ -221,3 +224,17 @@ def rows_of(entry: Entry, hidden: Container[str]) -> list[Row]:
         texts = JSON.dump_json(shown).decode(), JSON.dump_json(told).decode()
         rows.append((at, name, place, version, caller, *texts))
     return rows
+
+
+def fitting(schema: Schema, label: Any) -> Any:
+    """A label as the schema's target knows it, or a refusal that says what it may be."""
+    (value,), (wrong,) = task.encode(schema, [label])
+    target = schema.target
+    if target.classes and not wrong:
+        return target.classes[int(value)]
+    low, high = target.min, target.max
+    if wrong or (low is not None and value < low) or (high is not None and value > high):
+        allowed = f"one of {list(target.classes)}" if target.classes else f"a number from {low} to {high}"
+        errors = [FieldError(field="label", detail=f"Input should be {allowed}")]
+        raise Refusal(422, "The label does not fit the schema", "Wrong: label", errors=errors)
+    return float(value)

@@ -10,8 +10,8 @@ from collections import OrderedDict
 from typing import Annotated, Any
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ..settings import Environment
 from . import Refusal, documented
 from .front import PROBES, Call, Part
 
@@ -24,10 +24,8 @@ RECORD = b'"model_version":'
 """Stands once in each record's answer."""
 
 
-class Rate(BaseSettings):
+class Rate(Environment):
     """Records a second, and how many at once after a pause."""
-
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
 
     rate_per_second: Annotated[float, Field(gt=0)] = 500.0
     rate_burst: Annotated[float, Field(ge=1)] = 1000.0

@@ -1,6 +1,9 @@
 """The parts of the service that this project has chosen; the only file that depends on which."""
 
+from starlette.types import ASGIApp
+
 from ..settings import Settings
+from . import app
 from .auth import Auth
 from .front import Part
 from .journal import Journal
@@ -14,6 +17,6 @@ PARTS: tuple[type[Part], ...] = (
 )
 
 
-def parts(settings: Settings) -> list[Part]:
-    """Each part, ready to be given to the service."""
-    return [part() for part in PARTS]
+def create_app(settings: Settings) -> ASGIApp:
+    """The service with each of them."""
+    return app.create_app(settings, [part() for part in PARTS])

@@ -10,13 +10,12 @@ import logging
 import time
 from collections import OrderedDict
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from ..settings import PROJECT
+from ..settings import PROJECT, Environment
 from . import limits
 from .front import Call
 from .limits import METRICS, Limits, Rate, too_often
@@ -47,9 +46,7 @@ return {given, math.ceil(math.max(0, 1 - left) / rate * 1000)}
 is as much."""
 
 
-class Place(BaseSettings):
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
-
+class Place(Environment):
     redis_url: str = "redis://127.0.0.1:6379/0"
 
 

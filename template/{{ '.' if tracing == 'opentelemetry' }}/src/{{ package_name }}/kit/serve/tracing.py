@@ -22,12 +22,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import Counter
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field
 
-from .. import UserError
-from ..schema import explain
-from ..settings import PROJECT
+from ..settings import PROJECT, Environment
 from .front import Call, Part
 
 log = logging.getLogger(__name__)
@@ -39,20 +36,11 @@ PATIENCE = 5.0
 """Seconds that one batch may take, and that the end of the service waits for the last."""
 
 
-class TraceSettings(BaseSettings):
+class TraceSettings(Environment):
     """How many requests are traced, and where the collector is, by the name that OpenTelemetry gave it."""
-
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
 
     trace_ratio: Annotated[float, Field(ge=0, le=1)] = 0.1
     otel_exporter_otlp_endpoint: str = "http://localhost:4318"
-
-
-def trace_settings() -> TraceSettings:
-    try:
-        return TraceSettings()
-    except ValidationError as error:
-        raise UserError(explain(error, {}, "environment or .env")) from None
 
 
 class Sender(SpanExporter):
@@ -80,7 +68,7 @@ class Sender(SpanExporter):
 
 class Tracing(Part):
     def __init__(self, own: TraceSettings | None = None) -> None:
-        own = own or trace_settings()
+        own = own or TraceSettings()
         self.ratio = own.trace_ratio
         self.sender = Sender(own.otel_exporter_otlp_endpoint)
         self.collectors = (self.sender.sent, self.sender.lost)

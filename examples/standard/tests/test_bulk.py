@@ -1,0 +1,176 @@
+"""Files that are scored: each row as the service would answer it, and a run that goes on after a stop."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from conftest import raw_table
+from typer.testing import CliRunner
+
+from fraud_watch import cli
+from fraud_watch.kit import UserError, arrow, batch
+from fraud_watch.kit.columns import Column, Columns
+from fraud_watch.kit.predictor import Model
+from fraud_watch.kit.schema import Schema
+from fraud_watch.kit.store import Store, open_model
+from fraud_watch.kit.table import checked, columns_of
+
+
+@pytest.fixture
+def model(published: Path) -> Model:
+    return open_model(published)
+
+
+@pytest.fixture
+def source(schema: Schema, tmp_path: Path) -> Path:
+    path = tmp_path / "in.parquet"
+    raw_table(schema, 250).drop(columns=schema.target.header).to_parquet(path)
+    return path
+
+
+def score(model: Model, source: Path, output: Path) -> int:
+    return batch.score_file(model, "7", source, output, tell=lambda _: None, chunk=100)
+
+
+def test_every_row_gets_the_answer_that_the_service_gives(model: Model, source: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.parquet"
+    assert score(model, source, output) == 250
+    scored, rows = pd.read_parquet(output), pd.read_parquet(source)
+    pd.testing.assert_frame_equal(scored[rows.columns], rows)
+    assert set(scored["model_version"]) == {"7"}
+    columns = columns_of(model.schema, checked(model.schema, rows, "in", target=False))
+    records = model.schema.records(columns)
+    online = model.answers([model.schema.reader.one(json.dumps(record).encode()) for record in records], "7")
+    assert scored["prediction"].tolist() == pytest.approx([answer["prediction"] for answer in online])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", "out.parquet"]
+
+
+def test_the_verb_scores_with_the_champion(
+    published: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORE", str(tmp_path / "store"))
+    store = Store(tmp_path / "store")
+    store.publish("1", published)
+    store.promote("1")
+    output = tmp_path / "out.parquet"
+    done = CliRunner().invoke(cli.app, ["score", str(source), str(output)])
+    assert "250 rows scored by version 1" in done.output
+    assert set(pd.read_parquet(output)["model_version"].astype(str)) == {"1"}
+
+
+def test_what_the_model_does_not_read_goes_through_as_it_is(
+    model: Model, source: Path, tmp_path: Path
+) -> None:
+    """A whole number that a float cannot hold, with gaps in one chunk only, and a named index."""
+    ids = pd.array([2**53 + n if n != 150 else pd.NA for n in range(250)], dtype="Int64")
+    rows = pd.read_parquet(source).assign(id=ids).rename_axis("place")
+    rows.to_parquet(source)
+    assert score(model, source, tmp_path / "out.parquet") == 250
+    scored = pd.read_parquet(tmp_path / "out.parquet")
+    pd.testing.assert_frame_equal(scored[rows.columns], rows)
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was(
+    model: Model, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, whole = tmp_path / "out.parquet", tmp_path / "whole.parquet"
+    score(model, source, whole)
+    scored: list[int] = []
+    honest = Model.raw
+
+    def stops_in_the_second_chunk(self: Model, columns: Columns) -> object:
+        scored.append(1)
+        if len(scored) == 2:
+            raise KeyboardInterrupt
+        return honest(self, columns)
+
+    monkeypatch.setattr(Model, "raw", stops_in_the_second_chunk)
+    with pytest.raises(KeyboardInterrupt):
+        score(model, source, output)
+    assert not output.exists()
+    assert score(model, source, output) == 250
+    assert len(scored) == 4, "the first of the three chunks is not scored twice"
+    pd.testing.assert_frame_equal(pd.read_parquet(output), pd.read_parquet(whole))
+
+
+def test_another_input_does_not_inherit_finished_chunks(
+    model: Model, source: Path, schema: Schema, tmp_path: Path
+) -> None:
+    parts = tmp_path / ".out.parquet.parts"
+    score(model, source, tmp_path / "old.parquet")
+    batch._claim(parts, {"input": "another", "version": "7", "chunk": "100"})
+    shutil.copyfile(tmp_path / "old.parquet", parts / "000000.parquet")
+    assert score(model, source, tmp_path / "out.parquet") == 250
+    assert len(pd.read_parquet(tmp_path / "out.parquet")) == 250
+
+
+def test_a_row_that_does_not_fit_is_named_and_the_old_output_stays(
+    model: Model, source: Path, schema: Schema, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.parquet"
+    score(model, source, output)
+    before = output.read_bytes()
+    rows = pd.read_parquet(source)
+    column = next(c for c in schema.inputs if c.type in ("number", "category", "boolean", "integer"))
+    rows[column.header] = rows[column.header].astype(object)
+    rows.loc[180, column.header] = "nonsense"
+    rows[column.header] = rows[column.header].astype(str)
+    rows.to_parquet(source)
+    with pytest.raises(UserError, match=rf"after row 100: column {column.name}, row 81: 'nonsense'"):
+        score(model, source, output)
+    assert output.read_bytes() == before
+
+
+def test_what_is_no_parquet_file_is_refused(model: Model, tmp_path: Path) -> None:
+    for source, output in (("in.csv", "out.parquet"), ("in.parquet", "in.parquet")):
+        with pytest.raises(UserError, match=r"reads a \.parquet file and writes another"):
+            score(model, tmp_path / source, tmp_path / output)
+    with pytest.raises(UserError, match="is not there"):
+        score(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
+    (tmp_path / "in.parquet").write_text("a,b")
+    with pytest.raises(UserError, match="is not a Parquet file"):
+        score(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
+
+
+def test_a_chunk_that_is_written_otherwise_says_the_same(
+    model: Model, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Text for numbers, dates and flags takes the long way; what fits as it is does not."""
+    plain, rows = tmp_path / "plain.parquet", pd.read_parquet(source)
+    columns = columns_of(model.schema, checked(model.schema, rows, "in", target=False))
+    frame = pd.DataFrame(columns).rename(columns={c.name: c.header for c in model.schema.inputs})
+    frame.to_parquet(plain)
+    rows.astype("string").to_parquet(source)
+    score(model, source, tmp_path / "long.parquet")
+    monkeypatch.setattr(arrow, "checked", None)
+    score(model, plain, tmp_path / "short.parquet")
+    said = [pd.read_parquet(tmp_path / f"{way}.parquet") for way in ("long", "short")]
+    added = [name for name in said[0].columns if name not in rows.columns]
+    pd.testing.assert_frame_equal(said[0][added], said[1][added])
+
+
+def test_what_the_schema_forbids_is_refused_in_bulk_too(model: Model, schema: Schema) -> None:
+    """Whatever can be wrong with a column is seen before the long way names it."""
+    drawn = schema.sample(30, seed=4)
+    for column in schema.inputs:
+        good = drawn[column.name]
+        wrong: list[list[object]] = [[None] * 30] if not column.nullable else []
+        wrong += [np.full(30, limit + sign).tolist() for limit, sign in _beyond(column)]
+        wrong += [["no such word"] * 30] if column.type == "category" else []
+        assert arrow._cells(column, pa.chunked_array([good])) is not None, column.name
+        for cells in wrong:
+            odd = pa.chunked_array([pa.array(cells, pa.array(good).type)])
+            assert arrow._cells(column, odd) is None, (column.name, cells[0])
+
+
+def _beyond(column: Column) -> list[tuple[float, float]]:
+    if column.type not in ("number", "integer", "boolean"):
+        return []
+    limits = ((column.min, -1.0), (column.max, 1.0))
+    found = [(limit, sign) for limit, sign in limits if isinstance(limit, float)]
+    found += [(0.0, 0.5)] if column.type != "number" else []
+    return [*found, (np.inf, 0.0)]

@@ -2,15 +2,15 @@
 
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help new test matrix bench bench-serving lint format examples tags lock
+.PHONY: help new test matrix bench bench-serving bench-update lint format examples tags release lock
 
 PYTHON ?= python3
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 RUN := .venv/bin/python
 
 # As typed: a dollar sign in a path or an answer is no variable of make's.
-$(foreach name,DEST ARGS DATA TARGET REF FROM,$(eval override $(name) := $$(value $(name))))
-export DEST DATA TARGET REF FROM
+$(foreach name,DEST ARGS DATA TARGET REF FROM VERSION,$(eval override $(name) := $$(value $(name))))
+export DEST DATA TARGET REF FROM VERSION
 
 help:  ## say what there is
 	@echo "make new DEST=../churn   start a project (see README.md for ARGS, DATA, REF, FROM)"
@@ -31,6 +31,9 @@ bench: .venv/developer  ## measure the matrix beside others
 bench-serving: .venv/developer  ## measure the emitted service beside others; ARGS="--quick" and others
 	@PATH="$$PATH:.tools/bin" $(RUN) -m bench.serving $(ARGS)
 
+bench-update: .venv/developer  ## measure an update that brings nothing beside Copier's floor
+	@$(RUN) -m bench.update
+
 lint: .venv/developer  ## check format, lint and types
 	$(RUN) -m black --check .
 	$(RUN) -m ruff check .
@@ -46,6 +49,9 @@ examples: .venv/developer  ## remake examples/ and docs/questions.md
 
 tags: .venv/command  ## make the tags of all releases anew, where a clone came without them
 	@$(RUN) -m slipway tags
+
+release: .venv/developer  ## prove every update, then tag; VERSION=0.2.0
+	@$(RUN) -m slipway release "$$VERSION"
 
 lock: $(UV)  ## lock the newest versions, with hashes
 	$(UV) pip compile $(LOCK) pyproject.toml --output-file requirements.txt

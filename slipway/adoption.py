@@ -55,12 +55,16 @@ class Table:
         return cls(file, target)
 
 
+def uv() -> str:
+    """Where uv is: on PATH, or where the Makefile puts it."""
+    return shutil.which("uv") or str(CHECKOUT / ".tools" / "bin" / "uv")
+
+
 def adopt(table: Table, project: Project) -> None:
     """Set the new project up, and let it adopt the table."""
     environment = {name: text for name, text in os.environ.items() if name not in OURS}
-    uv = Path(shutil.which("uv") or CHECKOUT / ".tools" / "bin" / "uv")
-    environment["PATH"] = f"{uv.parent}{os.pathsep}{environment['PATH']}"
-    command = [str(uv), "run", "python", "tools/adopt.py", str(table.path)]
+    environment["PATH"] = f"{Path(uv()).parent}{os.pathsep}{environment['PATH']}"
+    command = [uv(), "run", "python", "tools/adopt.py", str(table.path)]
     command += ["--target", table.target]
     for step in (["make", "setup"], command):
         if subprocess.run(

@@ -1,6 +1,7 @@
 """What every test shares: one fixture to make a project, and skips that count."""
 
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +14,8 @@ from tests.rendering import ROOT
 
 # Where `make test` puts uv when the machine has none.
 os.environ["PATH"] += f"{os.pathsep}{ROOT / '.tools' / 'bin'}"
+# However this was started, in the background too: what it starts can be interrupted.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL", "0") not in {"", "0"}
 
 

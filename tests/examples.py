@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.rendering import ANSWERS_FILE, ROOT, Tree, render, tree
+from tests.rendering import ANSWERS_FILE, ROOT, Tree, organisation, render, tree
 
 FOLDER = ROOT / "examples"
 ANSWERS = {
@@ -28,7 +28,7 @@ def remake(folder: Path) -> None:
         example = folder / name
         if example.exists():
             shutil.rmtree(example)
-        recorded = render(example, answers) / ANSWERS_FILE
+        recorded = render(example, answers, organisation()) / ANSWERS_FILE
         recorded.write_bytes(ORIGIN.sub(b"", recorded.read_bytes()))
 
 

@@ -47,7 +47,9 @@ tests/conftest.py                slipway  tests/test_suites.py
 tests/load/locustfile.py         slipway  tests/test_life.py
 tests/test_features.py           yours    tests/test_suites.py
 tests/test_[!f]*.py              slipway  tests/test_suites.py
-tools/*.py                       slipway  tests/test_adopt.py
+tools/[ai]*.py                   slipway  tests/test_adopt.py
+tools/doctor.py                  slipway  tests/test_doctor.py
+tools/update.py                  slipway  tests/test_make_update.py
 """
 
 

@@ -3,7 +3,7 @@
 import yaml
 
 from tests.examples import ANSWERS, FOLDER
-from tests.rendering import ANSWERS_FILE, QUESTIONS, ROOT
+from tests.rendering import ANSWERS_FILE, ROOT, organisation, questions
 
 PAGE = ROOT / "docs" / "questions.md"
 INTRODUCTION = """\
@@ -21,7 +21,7 @@ def page() -> str:
         for preset in ANSWERS
     }
     parts = [INTRODUCTION]
-    for name, question in QUESTIONS.items():
+    for name, question in questions(organisation()).items():
         parts.append(f"## `{name}`\n")
         if "help" not in question:
             parts.append(
@@ -31,7 +31,9 @@ def page() -> str:
         asked, *when = question["help"].splitlines()
         parts.append(f"{asked} {' '.join(line.strip() for line in when)}\n")
         choices = question.get("choices", {})
-        if choices:
+        if question.get("ask") is False:
+            parts.append("Never asked: `org.yml` says it, for a fork's projects.\n")
+        elif choices:
             rows = [
                 f"| `{answer}` | {said.partition(': ')[2]} |"
                 for said, answer in choices.items()

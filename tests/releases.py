@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol, Self
 
 import copier
 
@@ -19,15 +20,50 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+ENTRY = """\
+_migrations:
+  - version: %s
+    when: "{{ _stage == 'before' }}"
+    command: ["{{ _copier_python }}", "{{ _copier_conf.src_path }}/hooks/migrate.py"]
+"""
+PARTS = ("copier.yml", "hooks", "template")
+"""What Copier reads of this repository."""
+
+
 class Template:
     """This template in a repository of its own, where every release has a tag."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, root: Path = ROOT) -> None:
         self.folder = folder
-        for part in ("hooks", "template"):
-            shutil.copytree(ROOT / part, folder / part)
-        shutil.copy(ROOT / "copier.yml", folder)
+        folder.mkdir()
         git(folder, "init", "--quiet", "--initial-branch=main")
+        self.become(root)
+
+    def become(self, root: Path) -> None:
+        """Be another state of the template, uncommitted work included."""
+        settings, *folders = PARTS
+        for part in folders:
+            shutil.rmtree(self.folder / part, ignore_errors=True)
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(root / part, self.folder / part, ignore=ignored)
+        shutil.copy(root / settings, self.folder)
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file of the template, be it new."""
+        (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / path).write_text(text, "utf-8")
+
+    def move(self, old: str, new: str) -> None:
+        """Give a file of the template another path."""
+        self.write(new, (self.folder / old).read_text("utf-8"))
+        (self.folder / old).unlink()
+
+    @classmethod
+    def at(cls, folder: Path) -> Self:
+        """One that is there already."""
+        template = cls.__new__(cls)
+        template.folder = folder
+        return template
 
     def replace(self, path: str, old: str, new: str) -> None:
         """Change a text that must be there."""
@@ -36,6 +72,15 @@ class Template:
         assert old in text, f"{path} does not hold {old!r}"
         file.write_text(text.replace(old, new), "utf-8")
 
+    def migrate(self, version: str, steps: str) -> None:
+        """Add steps to hooks/migrate.py, wired as CONTRIBUTING.md shows."""
+        settings = (self.folder / "copier.yml").read_text("utf-8")
+        none = "_migrations: []\n"
+        first = none if none in settings else "_migrations:\n"
+        self.replace("copier.yml", first, ENTRY % version)
+        end = "\n\nif __name__"
+        self.replace("hooks/migrate.py", end, f"\n{steps.rstrip()}\n{end}")
+
     def release(self, version: str) -> None:
         """Commit all there is, and tag it."""
         git(self.folder, "add", "--all")
@@ -43,28 +88,50 @@ class Template:
         git(self.folder, "tag", version)
 
 
-class Follower:
-    """A project in a repository, made from a template's newest release."""
+class Repository(Protocol):
+    """Where a template is."""
 
-    def __init__(self, template: Template, folder: Path, **answers: str) -> None:
+    @property
+    def folder(self) -> Path: ...
+
+
+class Follower:
+    """A project in a repository, made from a template's newest release, or from another."""
+
+    def __init__(
+        self,
+        template: Repository,
+        folder: Path,
+        ref: str | None = None,
+        **answers: str,
+    ) -> None:
         self.folder = folder
         copier.run_copy(
-            str(template.folder), folder, answers, defaults=True, quiet=True
+            str(template.folder),
+            folder,
+            answers,
+            vcs_ref=ref,
+            defaults=True,
+            quiet=True,
         )
         git(folder, "init", "--quiet", "--initial-branch=main")
         self.commit("made")
 
     def commit(self, message: str) -> None:
         git(self.folder, "add", "--all")
-        git(self.folder, "commit", "--quiet", "--message", message)
+        git(self.folder, "commit", "--quiet", "--allow-empty", "--message", message)
 
     def update(
-        self, answers: Mapping[str, str] | None = None, trust: bool = False
+        self,
+        answers: Mapping[str, str] | None = None,
+        trust: bool = False,
+        ref: str | copier.VcsRef | None = None,
     ) -> None:
         """As `copier update --defaults` does, with --trust only where it is given."""
         copier.run_update(
             self.folder,
             dict(answers or {}),
+            vcs_ref=ref,
             defaults=True,
             overwrite=True,
             quiet=True,

@@ -9,6 +9,7 @@ import atexit
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 from types import CodeType
@@ -18,17 +19,53 @@ from unittest.mock import patch
 import copier
 import jinja2
 import yaml
+from copier._template import load_template_config
 from plumbum import local
 
 ROOT = Path(__file__).resolve().parents[1]
 ANSWERS_FILE = ".copier-answers.yml"
 Tree = dict[str, bytes]
 
-QUESTIONS: dict[str, dict[str, Any]] = {
-    name: question
-    for name, question in yaml.safe_load((ROOT / "copier.yml").read_text()).items()
-    if not name.startswith("_")
-}
+
+def organisation() -> str:
+    """What this repository's org.yml says: nothing, unless it is a fork."""
+    text = (ROOT / "org.yml").read_text("utf-8")
+    return text if any(yaml.safe_load_all(text)) else ""
+
+
+def source(org: str = "") -> Path:
+    """What Copier reads of the template, in a folder that is no repository.
+
+    Without an org.yml, unless its text is given: what a fork settles for itself changes
+    nothing of what the template has to do.
+    """
+    return _source(org)
+
+
+@cache
+def _source(org: str) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="slipway-template-"))
+    atexit.register(shutil.rmtree, folder)
+    for part in ("hooks", "template"):
+        shutil.copytree(ROOT / part, folder / part)
+    shutil.copy(ROOT / "copier.yml", folder)
+    if org:
+        (folder / "org.yml").write_text(org, "utf-8")
+    return folder
+
+
+def settings(org: str = "") -> dict[str, Any]:
+    """copier.yml, and an org.yml of this text, as Copier reads them."""
+    return dict(load_template_config(source(org) / "copier.yml"))
+
+
+def questions(org: str = "") -> dict[str, dict[str, Any]]:
+    """What is asked, in order."""
+    found = settings(org).items()
+    return {name: question for name, question in found if not name.startswith("_")}
+
+
+QUESTIONS = questions()
 # Every answer of every question that offers a list, but for the preset, which only
 # suggests: tests/test_presets.py holds that it changes nothing else.
 CHOICES = {
@@ -36,17 +73,6 @@ CHOICES = {
     for name, question in QUESTIONS.items()
     if isinstance(question.get("choices"), dict) and name != "preset"
 }
-
-
-@cache
-def source(root: Path = ROOT) -> Path:
-    """What Copier reads of the template, in a folder that is no repository."""
-    folder = Path(tempfile.mkdtemp(prefix="slipway-template-"))
-    atexit.register(shutil.rmtree, folder)
-    for part in ("hooks", "template"):
-        shutil.copytree(root / part, folder / part)
-    shutil.copy(root / "copier.yml", folder)
-    return folder
 
 
 _compile = jinja2.Environment.compile
@@ -66,12 +92,16 @@ def _compile_once(
     return _compiled[key]
 
 
-def render(folder: Path, answers: Mapping[str, str]) -> Path:
+def compiling_once() -> AbstractContextManager[object]:
+    """Let Copier compile each text once in this process."""
+    return patch.object(jinja2.Environment, "compile", _compile_once)
+
+
+def render(folder: Path, answers: Mapping[str, str], org: str = "") -> Path:
     """Copy into `folder`, as `copier copy --defaults` does."""
-    once = patch.object(jinja2.Environment, "compile", _compile_once)
-    with local.env(PATH=""), once:
+    with local.env(PATH=""), compiling_once():
         copier.run_copy(
-            str(source()),
+            str(source(org)),
             folder,
             dict(answers),
             defaults=True,

@@ -4,6 +4,7 @@ import random
 from pathlib import Path
 
 from bench.matrix import OPTIONS, render, template
+from bench.update import followers, seconds
 from tests.matrix.template import Template
 
 
@@ -25,3 +26,11 @@ def test_twice_the_options_cost_little_more_than_twice(tmp_path: Path) -> None:
         for options in (15, 30)
     )
     assert many < 2.5 * few
+
+
+def test_the_floor_of_an_update_has_as_many_files(
+    tmp_path: Path, default_gitconfig: object
+) -> None:
+    ours, least = followers(tmp_path).values()
+    assert len(ours.files()) == len(least.files())
+    assert all(processor > 0 for processor, _ in map(seconds, (ours, least)))

@@ -7,15 +7,13 @@ import re
 import tokenize
 
 import pytest
-import yaml
 from pathspec import GitIgnoreSpec
 
 from tests.ownership import PACKAGE, ROWS, row
-from tests.rendering import CHOICES, ROOT, render_tree
+from tests.rendering import CHOICES, ROOT, render_tree, settings
 from tests.test_names import ENVIRONMENT
 from tests.trees import files, template
 
-SETTINGS = "copier.yml"
 LAYOUT = {
     tokenize.COMMENT,
     tokenize.DEDENT,
@@ -38,7 +36,7 @@ def test_no_line_of_the_table_is_idle() -> None:
 
 
 def test_what_an_update_leaves_alone_is_what_the_table_calls_yours() -> None:
-    patterns = yaml.safe_load((ROOT / SETTINGS).read_text())["_exclude"]
+    patterns = settings()["_exclude"]
     excluded = {}
     for operation in ("copy", "update"):
         context = {"_copier_operation": operation, "package_name": PACKAGE}
@@ -72,8 +70,9 @@ def lines_of_code(source: str) -> int:
 @pytest.mark.parametrize("problem", CHOICES["problem"])
 def test_a_project_is_small(problem: str) -> None:
     files, lines = size("starter", problem)
-    assert (files <= 50, lines <= 2000) == (True, True)
-    assert size("standard", problem)[0] <= 76
+    # Three of them keep it current: the doctor, the update and its workflow.
+    assert (files <= 52, lines <= 2000) == (True, True)
+    assert size("standard", problem)[0] <= 79
 
 
 def size(preset: str, problem: str) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from tests.matrix.faults import faults
 from tests.matrix.template import Template
 from tests.matrix.verdicts import Decision, report
 from tests.rendering import ANSWERS_FILE, render_tree
-from tests.trees import decision, renamed, template, values
+from tests.trees import decision, organised, renamed, template, values
 
 # A preset suggests answers, which the other questions record; the last remembers the first.
 SUGGESTS = {"made_for", "preset"}
@@ -25,7 +25,7 @@ ON_UPDATE = (
 )
 
 
-@pytest.fixture(params=[template, renamed], ids=["usual", "renamed"])
+@pytest.fixture(params=[template, renamed, organised])
 def whole(request: pytest.FixtureRequest) -> Template:
     made: Template = request.param()
     return made
@@ -86,7 +86,7 @@ def test_no_answer_adds_code_that_no_emitted_test_executes(
 
 
 def test_no_branch_is_dead() -> None:
-    dead = untaken(template(), renamed())
+    dead = untaken(template(), renamed(), organised())
     excused = [
         [line for line in dead if re.search(p, line, re.DOTALL)] for p in ON_UPDATE
     ]

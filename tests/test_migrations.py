@@ -2,47 +2,49 @@
 
 import importlib.util
 import sys
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-import yaml
 from copier.errors import UnsafeTemplateError
+from packaging.version import Version
 
+from tests.matrix.synthetic import write
+from tests.matrix.template import Template as Matrix
 from tests.releases import Follower, Template, git
-from tests.rendering import ROOT
+from tests.rendering import ROOT, settings
+from tests.trees import template as today
+from tests.trees import usual
+from tests.update import small
+from tests.update.history import archived, recorded
 
 FUNCTION = '''
-
 @before("2.0.0")
 def readme_moved(project: Path) -> None:
     """Move README.md to docs/index.md: pages are built from docs/."""
     move(project, "README.md", "docs/index.md")
 '''
-ENTRY = """_migrations:
-  - version: 2.0.0
-    when: "{{ _stage == 'before' }}"
-    command: ["{{ _copier_python }}", "{{ _copier_conf.src_path }}/hooks/migrate.py"]
-"""
 
 
 @pytest.fixture
-def project(tmp_path: Path, default_gitconfig: object) -> Follower:
-    """A project of 1.0.0, whose template is at 2.0.0: its README has moved."""
+def template(tmp_path: Path, default_gitconfig: object) -> Template:
+    """A template at 2.0.0, whose README has moved since 1.0.0."""
     template = Template(tmp_path / "template")
-    readme = template.folder / "template" / "README.md.jinja"
-    readme.write_text("# Title\n\nFirst.\n\nSecond.\n\nThird.\n")
+    readme = "template/README.md.jinja"
+    template.write(readme, "# Title\n\nFirst.\n\nSecond.\n\nThird.\n")
     template.release("1.0.0")
-    project = Follower(template, tmp_path / "project")
-    template.replace("copier.yml", "_migrations: []\n", ENTRY)
-    template.replace(
-        "hooks/migrate.py", "\n\nif __name__", f"{FUNCTION}\n\nif __name__"
-    )
-    moved = template.folder / "template" / "docs" / "index.md.jinja"
-    moved.parent.mkdir(exist_ok=True)
-    readme.rename(moved)
+    template.migrate("2.0.0", FUNCTION)
+    template.move(readme, "template/docs/index.md.jinja")
     template.release("2.0.0")
-    return project
+    return template
+
+
+@pytest.fixture
+def project(template: Template, tmp_path: Path) -> Follower:
+    """A project of 1.0.0."""
+    return Follower(template, tmp_path / "project", "1.0.0")
 
 
 def test_an_edit_moves_with_its_file(project: Follower) -> None:
@@ -71,9 +73,18 @@ def test_only_an_update_that_migrates_asks_for_trust(project: Follower) -> None:
     assert not project.changed()
 
 
-def hook() -> ModuleType:
+def test_a_file_that_moves_and_changes_is_as_a_fresh_one(
+    template: Template, project: Follower, tmp_path: Path
+) -> None:
+    template.replace("template/docs/index.md.jinja", "Second.", "The second.")
+    template.release("2.0.1")
+    project.update(trust=True)
+    assert project.files() == Follower(template, tmp_path / "fresh").files()
+
+
+def hook(file: Path = ROOT / "hooks" / "migrate.py") -> ModuleType:
     """hooks/migrate.py, as a module."""
-    spec = importlib.util.spec_from_file_location("migrate", ROOT / "hooks/migrate.py")
+    spec = importlib.util.spec_from_file_location("migrate", file)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -81,7 +92,7 @@ def hook() -> ModuleType:
 
 
 def test_every_version_is_wired() -> None:
-    entries = yaml.safe_load((ROOT / "copier.yml").read_text())["_migrations"]
+    entries = settings()["_migrations"]
     assert [entry["version"] for entry in entries] == list(hook().STEPS)
 
 
@@ -100,6 +111,79 @@ def test_a_move_happens_once(tmp_path: Path, default_gitconfig: object) -> None:
         hook().move(tmp_path, "old.txt", "new/place.txt")
         assert (tmp_path / "new" / "place.txt").read_text() == "mine\n"
         assert not (tmp_path / "old.txt").exists()
-    (tmp_path / "old.txt").write_text("another\n")
-    hook().move(tmp_path, "old.txt", "new/place.txt")
-    assert (tmp_path / "new" / "place.txt").read_text() == "mine\n"
+
+
+def test_a_place_that_is_taken_costs_nobody_a_file(
+    tmp_path: Path, default_gitconfig: object
+) -> None:
+    git(tmp_path, "init", "--quiet")
+    for text in ("first\n", "second\n"):
+        (tmp_path / "new.txt").write_text("there\n")
+        (tmp_path / "old.txt").write_text(text)
+        git(tmp_path, "add", "--all")
+        hook().move(tmp_path, "old.txt", "new.txt")
+    found = {path.name: path.read_text() for path in tmp_path.glob("*.txt*")}
+    assert found == {
+        "new.txt": "there\n",
+        "old.txt.kept": "first\n",
+        "old.txt.kept.kept": "second\n",
+    }
+
+
+def test_what_is_kept_is_kept_once(tmp_path: Path, default_gitconfig: object) -> None:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "old.txt").write_text("mine\n")
+    git(tmp_path, "add", "--all")
+    for _ in range(2):
+        hook().keep(tmp_path, "old.txt")
+        assert (tmp_path / "old.txt.kept").read_text() == "mine\n"
+        assert not (tmp_path / "old.txt").exists()
+
+
+# --- what left the template --------------------------------------------------------------
+
+
+def left_behind(
+    old: Iterable[str], new: Iterable[str], since: str, migrations: ModuleType
+) -> list[str]:
+    """The files of a release that no step takes away, though the template has them no more."""
+    with tempfile.TemporaryDirectory() as place:
+        project = write(Path(place), dict.fromkeys(old, "mine\n"))
+        git(project, "init", "--quiet")
+        git(project, "add", "--all")
+        for version in migrations.STEPS:
+            if Version(version) > Version(since):
+                migrations.run(version, project)
+        gone = set(old) - set(new)
+        return [
+            f"{path} was in {since} and is in no project now: whoever edited it would "
+            f"lose that. Move or keep it in hooks/migrate.py, as CONTRIBUTING.md shows."
+            for path in sorted(gone)
+            if (project / path).exists()
+        ]
+
+
+def test_what_left_the_template_since_a_release_has_a_migration() -> None:
+    for version, commit in recorded().items():
+        with tempfile.TemporaryDirectory() as place:
+            release = usual(archived(commit, Path(place)))
+        assert not left_behind(release.files, today().files, version, hook())
+
+
+@pytest.mark.parametrize("step", ["settings_moved", "tool_removed", ""])
+def test_a_file_that_left_without_a_migration_is_named(
+    tmp_path: Path, default_gitconfig: object, step: str
+) -> None:
+    made = small.releases()
+    old, new = (
+        Matrix(write(tmp_path / version, made[version]))
+        for version in ("1.2.0", "2.0.0")
+    )
+    migrations = hook(tmp_path / "2.0.0" / "hooks" / "migrate.py")
+    steps = migrations.STEPS["2.0.0"]
+    steps[:] = [done for done in steps if done.__name__ != step]
+    told = left_behind(old.files, new.files, "1.2.0", migrations)
+    left = {"settings_moved": "conf.toml", "tool_removed": "tools/old.py"}
+    assert [line.split()[0] for line in told] == ([left[step]] if step else [])
+    # A file of another sheet, or at another place in the template, is the same file.
+    assert left_behind(old.files, old.files, "1.2.0", migrations) == []

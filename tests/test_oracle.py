@@ -101,7 +101,6 @@ def live(repository: Path, folder: Path, known: Known) -> None:
 def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Future[None]]]:
     """Several at once."""
     folder = tmp_path_factory.mktemp("oracle")
-    (folder / "slipway").mkdir()
     repository = Repository(folder / "slipway")
     repository.release("1.0.0")
     with ThreadPoolExecutor(WORKERS) as pool:

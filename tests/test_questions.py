@@ -19,6 +19,7 @@ ASKED = {
     "problem",
 }
 DERIVED = {"made_for", "package_name", "project_slug"}
+ORGANISATION = {"base_image", "package_index", "uv_image"}
 STANDARD = {
     "auth": "api_key",
     "bulk": "parquet",
@@ -61,7 +62,7 @@ def test_only_custom_asks_for_more_than_six_answers() -> None:
         if question.get("ask", True) not in (custom, False)
     } == ASKED
     unasked = {name for name, q in QUESTIONS.items() if q.get("ask") is False}
-    assert unasked == DERIVED
+    assert unasked == DERIVED | ORGANISATION
 
 
 def test_no_answer_is_forgotten_or_computed_again() -> None:

@@ -110,6 +110,22 @@ def test_the_hooks_run_the_linters(project: Path) -> None:
     run(project, "git", "checkout", "--", "src")
 
 
+def test_doctor_looks_and_update_checks(project: Path) -> None:
+    """What they do to a project that has releases: tests/test_doctor.py, test_make_update.py."""
+    git = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+    run(project, "git", "add", "--all")
+    run(project, *git, "commit", "--quiet", "--message", "Start")
+    assert "Nothing to mend." in run(project, "make", "doctor", "ARGS=--offline")
+    run(project, "make", "update", "ARGS=--help")
+    with pytest.raises(AssertionError, match="colour is no answer"):
+        run(project, "make", "update", "DATA=colour")
+    with pytest.raises(AssertionError, match="does not appear to be a git repo"):
+        run(project, "make", "update", "TO=1.0.0", 'DATA=licence="MIT"')
+    dry = run(project, "make", "--dry-run", "update", "TRUST=1")
+    assert "--trust" in dry
+    assert "--trust" not in run(project, "make", "--dry-run", "update")
+
+
 def test_lock_takes_newer_versions_and_exports_them(project: Path) -> None:
     run(project, "make", "lock")
     exported = (project / "requirements.txt").read_text("utf-8")

@@ -58,15 +58,16 @@ def test_an_answer_decides_which_workflows_there_are(
         if ci == "none":
             assert not folder.parent.exists()
         else:
-            names = {"ci.yml", "image.yml"} if container == "docker" else {"ci.yml"}
+            names = {"ci.yml", "update.yml"}
+            names |= {"image.yml"} if container == "docker" else set()
             assert {file.name for file in folder.iterdir()} == names
 
 
 def test_the_answers_that_change_a_workflow_are_tried(
     emitted: dict[tuple[str, ...], Path], workflows: list[Path]
 ) -> None:
-    """Seven files: two Pythons with and without DVC, the image's, and our own."""
-    assert len(workflows) == 2 * 2 + 1 + len(list(OWN.iterdir()))
+    """Eight files: two Pythons with and without DVC, the image's, the update's, and our own."""
+    assert len(workflows) == 2 * 2 + 1 + 1 + len(list(OWN.iterdir()))
     for (ci, _, dvc, python), folder in emitted.items():
         if ci == "github":
             text = (folder / "ci.yml").read_text(encoding="utf-8")
@@ -74,7 +75,8 @@ def test_the_answers_that_change_a_workflow_are_tried(
             assert f'UV_PYTHON: "{python}"\n' in text
     read = set()
     for sheet in (ROOT / "template").glob("*/.github/workflows/*"):
-        source = re.sub(r"\$\{\{.*?\}\}", "", str(sheet) + sheet.read_text())
+        source = str(sheet) + sheet.read_text()
+        source = re.sub(r"\$\{\{.*?\}\}|gh auth", "", source)
         read |= {name for name in QUESTIONS if re.search(rf"\b{name}\b", source)}
     assert read == {*ANSWERS, "project_slug"}
 
@@ -117,16 +119,21 @@ def _lint(tool: str, *arguments: str | Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_rights_are_given_by_the_job_and_are_to_read(workflows: list[Path]) -> None:
+def test_rights_are_given_by_the_job_and_only_an_update_may_write(
+    workflows: list[Path],
+) -> None:
     for file in workflows:
         workflow = _load(file)
         assert workflow["permissions"] == {}
         assert workflow["concurrency"]["cancel-in-progress"] == "true"
-        nightly = {"schedule", "workflow_dispatch"}
-        assert set(workflow["on"]) in ({"pull_request", "push"}, nightly)
-        assert file.name == "nightly.yml" or set(workflow["on"]) != nightly
+        timed = file.name in {"nightly.yml", "update.yml"}
+        asked = {"schedule", "workflow_dispatch"} if timed else {"pull_request", "push"}
+        assert set(workflow["on"]) == asked
+        rights = {"contents": "read"}
+        if file.name == "update.yml":
+            rights = {"contents": "write", "pull-requests": "write"}
         for job in workflow["jobs"].values():
-            assert job["permissions"] == {"contents": "read"}
+            assert job["permissions"] == rights
             assert int(job["timeout-minutes"]) <= 60
 
 

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
+
+import yaml
 
 from tests.checks import CHECKS, RECORDS
 from tests.matrix.answers import Known
 from tests.matrix.template import Template
 from tests.matrix.verdicts import Decision, decide
 from tests.ownership import PACKAGE
-from tests.rendering import source
+from tests.rendering import QUESTIONS, source
 
 # The shortest and the longest name that a package can have: lines wrap differently.
 NAMES = ("ab", "a_name_of_thirty_characters_ok")
@@ -20,15 +23,28 @@ PERSON = {
 """Values for questions of free text: each is left empty and answered."""
 
 
-@cache
-def template() -> Template:
-    """The template, for a package whose name is as long as most."""
-    return Template(source(), {"package_name": [PACKAGE], **PERSON})
+def usual(root: Path) -> Template:
+    """A state of the template, for a package whose name is as long as most."""
+    return Template(root, {"package_name": [PACKAGE], **PERSON})
 
 
-@cache
-def renamed() -> Template:
+def template(org: str = "") -> Template:
+    """The template as it is; in a fork, with what its org.yml says."""
+    return _usual(org)
+
+
+def renamed(org: str = "") -> Template:
     """The template once more, for other names and words. What is refused here is refused for each of its reasons."""
+    return _renamed(org)
+
+
+@cache
+def _usual(org: str) -> Template:
+    return usual(source(org))
+
+
+@cache
+def _renamed(org: str) -> Template:
     bad = ["", "two\nlines", " padded", "x" * 201]
     texts = {
         "project_name": [
@@ -46,7 +62,22 @@ def renamed() -> Template:
         "package_name": [*NAMES, "x", "class", "json", "pandas", "tests"],
         "project_slug": [*(name.replace("_", "-") for name in NAMES), "other"],
     }
-    return Template(source(), texts)
+    return Template(source(org), texts)
+
+
+@cache
+def organised() -> Template:
+    """The template in a fork that has addresses of its own. What is refused here is no address."""
+    texts = {
+        "base_image": ["example.com/python:{python}", "no image"],
+        "package_index": ["", "https://example.com/simple", "no address"],
+        "uv_image": ["example.com/uv:0.13", "no image"],
+    }
+    org = {
+        name: QUESTIONS[name] | {"choices": values, "default": values[0]}
+        for name, values in texts.items()
+    }
+    return Template(source(yaml.safe_dump(org)))
 
 
 def values(known: Known) -> dict[str, str]:

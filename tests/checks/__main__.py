@@ -2,18 +2,21 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from tests import trees
 from tests.checks import CHECKS, NAMED, RECORDS, page, suite, unexcused
 from tests.matrix.answers import Known
 from tests.matrix.faults import faults
 from tests.matrix.template import Template
 from tests.matrix.verdicts import Decision, decide, report, shown
-from tests.trees import PERSON, renamed, template
+from tests.rendering import organisation
+from tests.trees import PERSON
 
 app = typer.Typer(
     help="Decide every combination of answers that copier.yml allows.",
@@ -23,6 +26,9 @@ app = typer.Typer(
 SUITES = "passes"
 """The name of what emitted tests say."""
 console = Console(highlight=False, soft_wrap=True)
+# What this repository offers: in a fork, what its org.yml leaves of the template.
+template = partial(trees.template, organisation())
+renamed = partial(trees.renamed, organisation())
 
 ANSWERS = typer.Argument(help="NAME=VALUE; what is left out takes its first value.")
 ONLY = typer.Option(help=f"One check: {', '.join([*CHECKS, SUITES])}.")

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.rendering import CHOICES, ROOT
+from tests.rendering import CHOICES, QUESTIONS, ROOT, render
 
 from .container import Container, running
 from .engine import Engine, EngineError
@@ -183,6 +184,32 @@ def test_starts_on_every_other_python(
     engine.docker("image", "rm", tag)
 
 
+def test_builds_on_the_images_of_an_organisation(
+    engine: Engine, image: str, project: Project, tmp_path: Path
+) -> None:
+    """Under the names that a fork's org.yml gives them; no other image is there to be had."""
+    usual = base_images(project.dockerfile)
+    own = [f"images.example.com/{name.partition('/')[2] or name}" for name in usual]
+    uv, python = own
+    images = {"uv_image": uv, "base_image": python.replace("3.11", "{python}")}
+    org = {
+        name: QUESTIONS[name] | {"default": value, "choices": [value]}
+        for name, value in images.items()
+    }
+    render(tmp_path / "project", ANSWERS, yaml.safe_dump(org))
+    shutil.copy(project.folder / "uv.lock", tmp_path / "project")
+    ours = Project(tmp_path / "project", project.slug)
+    assert base_images(ours.dockerfile) == own
+    for name, other in zip(usual, own, strict=True):
+        engine.docker("tag", name, other)
+
+    tag = f"{project.slug}-organisation"
+    engine.build(ours.folder, tag)
+    with running(engine, tag, _empty_store(tmp_path)) as service:
+        assert service.get("/healthz").status == 200
+    engine.docker("image", "rm", tag, *own)
+
+
 def test_is_small(
     engine: Engine, image: str, pytestconfig: pytest.Config, project: Project
 ) -> None:
@@ -228,9 +255,10 @@ def test_dockerfile_holds_no_free_text_and_pulls_no_frontend() -> None:
 
     fallback = '" ${FALLBACK:+--group=fallback}" if engine == "plan" else ""'
     assert set(re.findall(r"{{ (.+?) }}", text)) == {
+        "base_image | replace('{python}', python_version)",
         fallback,
         "project_slug",
-        "python_version",
+        "uv_image",
     }
     assert {tag.split()[0] for tag in re.findall(r"{% (.+?) %}", text)} == {
         *("if", "elif", "else", "endif")

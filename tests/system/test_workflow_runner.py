@@ -93,6 +93,16 @@ def test_a_secret_comes_by_its_name_and_is_else_empty(repository: Path) -> None:
     assert "<text>" in done.output
 
 
+def test_a_secret_that_is_not_set_leaves_the_token_of_the_run(
+    repository: Path,
+) -> None:
+    printed = 'run: echo "<$A>"\n        env: {A: "${{ secrets.B || github.token }}"}'
+    assert "<the-run's-own>" in run(repository, CHECKOUT, printed).output
+    shutil.rmtree(repository.parent / "scratch")
+    done = run(repository, CHECKOUT, printed, settings={"B": "text"})
+    assert "<text>" in done.output
+
+
 def test_a_variable_switches_a_job_off(repository: Path) -> None:
     condition = "    if: vars.RUN != 'off'"
     assert run(repository, CHECKOUT, settings={"RUN": "off"}, job=condition).skipped

@@ -86,6 +86,8 @@ def run(repository: Path, name: str, scratch: Path, machine: Machine) -> JobRun:
 
 CI_JOBS = ("ci.yml/lint", "ci.yml/test", "ci.yml/train")
 IMAGE_JOB = "image.yml/image"
+UPDATE_JOB = "update.yml/update"
+"""tests/system/test_update_workflow.py runs it, on a project that can be updated."""
 
 
 @pytest.mark.parametrize("name", CI_JOBS)
@@ -110,7 +112,7 @@ def test_no_project_has_a_step_that_the_standard_one_lacks(
 ) -> None:
     """So the jobs above ran every script that any answers can bring about."""
     ran = _scripts(standard)
-    assert ran.keys() == {*CI_JOBS, IMAGE_JOB}
+    assert ran.keys() == {*CI_JOBS, IMAGE_JOB, UPDATE_JOB}
     answers = product(("dvc", "none"), ("docker", "none"), ("black", "ruff"))
     for number, (versioning, container, formatter) in enumerate(answers):
         project = render(

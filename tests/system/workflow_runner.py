@@ -25,7 +25,7 @@ _NETWORK = re.compile(
     r"uv_(default_)?index.*|pip_.*",
     re.IGNORECASE,
 )
-_SETTING = re.compile(r"\$\{\{ (secrets|vars)\.(\w+) \}\}")
+_SETTING = re.compile(r"\$\{\{ (?:secrets|vars)\.(\w+)( \|\| github\.token)? \}\}")
 _CONDITION = re.compile(r"vars\.(\w+) (==|!=) '([^']*)'")
 _COMMAND_FILES = ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")
 
@@ -140,7 +140,7 @@ class _Run:
         settings = self._machine.settings
 
         def value(found: re.Match[str]) -> str:
-            return settings.get(found[2], "")
+            return settings.get(found[1]) or ("the-run's-own" if found[2] else "")
 
         resolved = {name: _SETTING.sub(value, text) for name, text in env.items()}
         if any("${{" in text for text in resolved.values()):

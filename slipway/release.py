@@ -1,0 +1,107 @@
+"""Making a release: what must hold before a tag is set, and the tag."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from packaging.version import Version
+
+from slipway import releases
+from slipway.git import git
+from slipway.refusal import Refusal
+
+CHANGELOG = "CHANGELOG.md"
+PROOF = (
+    *(sys.executable, "-m", "pytest", "-q", "tests/update"),
+    *("tests/test_update.py", "tests/test_migrations.py", "tests/test_releases.py"),
+)
+"""The update proof, which ends with 0 only if every update of every release holds."""
+
+
+def publish(checkout: Path, version: str, proof: Sequence[str]) -> str:
+    """Tag what is committed as a release, and record it; the tag."""
+    list(releases.restore(checkout))
+    for reason in objections(checkout, version):
+        raise Refusal(reason)
+    if subprocess.run(proof, check=False, cwd=checkout).returncode:
+        raise Refusal(
+            "the update proof fails, as it says above. Nothing was tagged: mend it, or "
+            "projects lose work."
+        )
+    tag = f"v{version}"
+    commit = git(checkout, "rev-parse", "HEAD").strip()
+    git(checkout, "tag", tag)
+    with (checkout / releases.RELEASES).open("a", encoding="utf-8") as file:
+        file.write(f"{tag} {commit}\n")
+    git(checkout, "add", "--", releases.RELEASES)
+    git(checkout, "commit", "--quiet", "--message", f"Release {tag}")
+    return tag
+
+
+def objections(checkout: Path, version: str) -> Iterator[str]:
+    """Why there cannot be such a release, short of the proof."""
+    if changed := git(checkout, "status", "--porcelain"):
+        yield f"commit, or put away, what is not committed:\n{changed}"
+    if absent := releases.absent(checkout):
+        yield f"this clone lacks the commits of {', '.join(absent)}: git fetch --unshallow"
+    last = max(map(Version, releases.recorded(checkout)), default=Version("0.0.0"))
+    if version not in (following := next_versions(last)):
+        yield f"after {last} comes {', '.join(following[:-1])} or {following[-1]}."
+        return
+    part = upgrading((checkout / CHANGELOG).read_text("utf-8"), version)
+    if not part:
+        yield (
+            f"{CHANGELOG} has no part '## {version}' with '### Upgrading' in it: what an "
+            "update changes, which questions are new and what they default to, which "
+            "files move."
+        )
+    today = settings((checkout / "copier.yml").read_text("utf-8"))
+    for name in sorted(questions(today) - earlier(checkout)):
+        if f"`{name}`" not in part:
+            yield f"'### Upgrading' of {version} does not name the new question `{name}`."
+    for entry in today["_migrations"]:
+        if Version(str(entry["version"])) > Version(version):
+            yield (
+                f"copier.yml has a migration of {entry['version']}, which no update to "
+                f"{version} would run."
+            )
+
+
+def next_versions(last: Version) -> list[str]:
+    """What may follow a release: a fix, something new, something that breaks."""
+    major, minor, patch = last.major, last.minor, last.micro
+    return [
+        f"{major}.{minor}.{patch + 1}",
+        f"{major}.{minor + 1}.0",
+        f"{major + 1}.0.0",
+    ]
+
+
+def upgrading(changelog: str, version: str) -> str:
+    """What the changelog says of updating to a version."""
+    _, _, rest = f"\n{changelog}".partition(f"\n## {version}\n")
+    part = re.split(r"^## ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    _, _, told = part.partition("\n### Upgrading\n")
+    return re.split(r"^### ", told, maxsplit=1, flags=re.MULTILINE)[0].strip()
+
+
+def settings(text: str) -> dict[str, Any]:
+    """What a copier.yml says, without the org.yml that it includes at its end."""
+    said: dict[str, Any] = yaml.safe_load(text.split("\n---\n")[0])
+    return said
+
+
+def questions(said: dict[str, Any]) -> set[str]:
+    """The questions of a copier.yml."""
+    return {name for name in said if not name.startswith("_")}
+
+
+def earlier(checkout: Path) -> set[str]:
+    """The questions that the last release had, or today's if there is none."""
+    tags = sorted(releases.recorded(checkout), key=Version)
+    ref = tags[-1] if tags else "HEAD"
+    return questions(settings(git(checkout, "show", f"{ref}:copier.yml")))

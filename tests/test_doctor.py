@@ -1,0 +1,320 @@
+"""The doctor: each of its codes provoked in a project that follows real releases, and its cure tried."""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.checkout import bare_environment
+from tests.ownership import row
+from tests.releases import Follower, Template, git
+from tests.rendering import ANSWERS_FILE, ROOT, settings
+from tests.trees import files
+
+Change = Callable[[Path], object]
+
+
+def loaded(name: str) -> ModuleType:
+    """A tool of the emitted project, as a module."""
+    spec = importlib.util.spec_from_file_location(
+        name, ROOT / "template" / "tools" / f"{name}.py"
+    )
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+doctor = loaded("doctor")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, default_gitconfig: object) -> Path:
+    """A healthy project of the third release; none of the three differs from another."""
+    folder = tmp_path_factory.mktemp("doctor")
+    template = Template(folder / "template")
+    for version in ("1.0.0", "1.1.0", "1.2.0"):
+        template.release(version)
+    project = Follower(template, folder / "project")
+    subprocess.run(["uv", "lock", "--quiet"], cwd=project.folder, check=True)
+    project.commit("locked")
+    return project.folder
+
+
+@pytest.fixture
+def project(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "project", symlinks=True))
+
+
+def shell(command: str) -> Change:
+    """What a person types in the project, with uv at hand."""
+
+    def typed(project: Path) -> None:
+        uv = Path(shutil.which("uv") or "uv").parent
+        settings = {**os.environ, **bare_environment()}
+        settings["PATH"] = f"{uv}{os.pathsep}{os.environ['PATH']}"
+        subprocess.run(["bash", "-ec", command], cwd=project, env=settings, check=True)
+
+    return typed
+
+
+def replaced(path: str, old: str, new: str) -> Change:
+    """A text of a file is another."""
+
+    def replace(project: Path) -> None:
+        text = (project / path).read_text("utf-8")
+        assert old in text
+        (project / path).write_text(text.replace(old, new), "utf-8")
+
+    return replace
+
+
+def recorded(name: str, value: str) -> Change:
+    """The answers file says something else."""
+
+    def record(project: Path) -> None:
+        text = (project / ANSWERS_FILE).read_text("utf-8")
+        changed = re.sub(rf"^{name}: .*$", f"{name}: {value}", text, flags=re.MULTILINE)
+        assert changed != text
+        (project / ANSWERS_FILE).write_text(changed, "utf-8")
+
+    return record
+
+
+def torn(project: Path) -> None:
+    """Two branches: one changes a file, the other removes it."""
+    for branch, change in (
+        ("removed", "git rm --quiet README.md"),
+        ("changed", "echo Mine. >> README.md"),
+    ):
+        git(project, "switch", "--quiet", "--create", branch, "main")
+        shell(f"{change} && git commit --quiet --all --message {branch}")(project)
+    done = subprocess.run(
+        ["git", "merge", "--quiet", "removed"], check=False, cwd=project
+    )
+    assert done.returncode
+
+
+def updated(project: Path) -> None:
+    """As `make update` does it, but for the project's own tests, which take minutes."""
+    stand_in = project.parent / "uv"
+    real = shutil.which("uv")
+    stand_in.write_text(f'#!/bin/sh\n[ "$1" = run ] || exec {real} "$@"\n')
+    stand_in.chmod(0o755)
+    subprocess.run(
+        [sys.executable, "tools/update.py"],
+        cwd=project,
+        env={**os.environ, "UV": str(stand_in)},
+        check=True,
+    )
+
+
+MARKED = "<<<<<<< before updating\nMine.\n=======\nTheirs.\n>>>>>>> after updating\n"
+SLIPWAYS = "tools/infer.py"
+commit = shell("git add --all && git commit --quiet --message Broken")
+# Code, what breaks: what provokes it, and what a person makes of its cure. Where nothing
+# is to be made of it, it is run as it is told.
+CASES: dict[tuple[str, str], tuple[Change, Change | None]] = {
+    ("no-repository", "none"): (
+        shell("rm -rf .git"),
+        None,
+    ),
+    ("conflict-marker", "marks"): (
+        replaced("README.md", "## Two commands\n", MARKED),
+        lambda p: (replaced("README.md", MARKED, "")(p), shell("git add README.md")(p)),
+    ),
+    ("rejected-hunk", "ignored"): (
+        shell("echo '*.rej' > .git/info/exclude; echo Theirs. > docs/guide.md.rej"),
+        shell("rm docs/guide.md.rej"),
+    ),
+    ("unmerged", "removed there, changed here"): (torn, shell("git add README.md")),
+    ("setting-without-value", "empty"): (
+        lambda p: (p / ".env").write_text("HOST=0.0.0.0\nexport PORT= # later\n"),
+        lambda p: (p / ".env").write_text("HOST=0.0.0.0\n"),
+    ),
+    ("stale-lock", "old"): (
+        replaced("pyproject.toml", 'version = "0.1.0"', 'version = "0.2.0"'),
+        None,
+    ),
+    ("stale-lock", "none"): (shell("rm uv.lock"), None),
+    ("no-answers", "none"): (
+        shell(f"git rm --quiet {ANSWERS_FILE} && git commit --quiet --message Broken"),
+        shell(f"git checkout HEAD~1 {ANSWERS_FILE}"),
+    ),
+    ("no-answers", "no YAML"): (
+        lambda p: (p / ANSWERS_FILE).write_text("preset: [\n"),
+        shell(f"git checkout HEAD {ANSWERS_FILE}"),
+    ),
+    ("no-answers", "no template"): (
+        lambda p: (p / ANSWERS_FILE).write_text("preset: starter\n"),
+        shell(f"git checkout HEAD {ANSWERS_FILE}"),
+    ),
+    ("no-answers", "no such choice"): (
+        recorded("formatter", "prettier"),
+        shell(f"git checkout HEAD {ANSWERS_FILE}"),
+    ),
+    ("source-unreachable", "moved"): (
+        recorded("_src_path", "/nowhere/at/all"),
+        shell(f"git checkout HEAD {ANSWERS_FILE}"),
+    ),
+    ("unknown-version", "no release"): (
+        recorded("_commit", "1.2.0-3-gabc1234"),
+        recorded("_commit", "1.2.0"),
+    ),
+    ("behind", "one"): (
+        lambda p: (recorded("_commit", "1.1.0")(p), commit(p)),
+        updated,
+    ),
+    ("unsupported", "two"): (
+        lambda p: (recorded("_commit", "1.0.0")(p), commit(p)),
+        updated,
+    ),
+    ("missing-file", "removed"): (
+        shell(f"rm {SLIPWAYS}"),
+        None,
+    ),
+    ("edited", "appended"): (
+        shell(f"echo '# mine' >> {SLIPWAYS}"),
+        shell(f'make doctor ARGS="--restore {SLIPWAYS}"'),
+    ),
+}
+
+
+# They look no further than the repository, which is quicker.
+LOCAL = {
+    *("conflict-marker", "no-repository", "rejected-hunk", "setting-without-value"),
+    *("stale-lock", "unmerged"),
+}
+
+
+def found(project: Path, network: bool = True) -> list[str]:
+    return [each.code for each in doctor.examine(project, network=network)]
+
+
+def test_a_fresh_project_is_healthy(whole: Path) -> None:
+    assert found(whole) == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=" ".join)
+def test_a_code_is_provoked_and_cured(case: tuple[str, str], project: Path) -> None:
+    (code, _), (provoke, cure) = case, CASES[case]
+    provoke(project)
+    (only,) = doctor.examine(project, network=code not in LOCAL)
+    assert (only.code, only.severity) == (code, doctor.CODES[code][0])
+    (cure or shell(only.cure))(project)
+    assert found(project, network=code not in LOCAL) == []
+
+
+@pytest.mark.parametrize("tool", ["git", "uv"])
+def test_a_missing_tool_is_named(
+    project: Path, tool: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bin_folder := tmp_path / "bin").mkdir()
+    for other in {"git", "uv"} - {tool}:
+        (bin_folder / other).symlink_to(str(shutil.which(other)))
+    monkeypatch.setenv("PATH", str(bin_folder))
+    monkeypatch.delenv("UV", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (only,) = doctor.examine(project, network=False)
+    assert (only.code, only.path) == ("missing-tool", tool)
+
+
+def test_every_code_is_tried() -> None:
+    assert {code for code, _ in CASES} | {"missing-tool"} == doctor.CODES.keys()
+
+
+def test_what_is_yours_or_shared_may_be_edited(project: Path) -> None:
+    for path in git(project, "ls-files").splitlines():
+        if doctor.owner(path) == "yours":
+            (project / path).write_text("Mine.\n")
+    replaced("README.md", "## Two commands\n", "Mine.\n")(project)
+    assert found(project) == []
+
+
+def test_line_endings_are_no_edit(project: Path) -> None:
+    text = (project / SLIPWAYS).read_bytes()
+    (project / SLIPWAYS).write_bytes(text.replace(b"\n", b"\r\n"))
+    assert found(project) == []
+
+
+def test_without_the_network_nobody_is_asked(project: Path) -> None:
+    recorded("_src_path", "/nowhere/at/all")(project)
+    shell(f"rm {SLIPWAYS}")(project)
+    assert found(project, network=False) == []
+
+
+def test_whose_a_file_is_stands_in_the_table_too() -> None:
+    assert {p: doctor.owner(p) for p in files()} == {p: row(p).owner for p in files()}
+
+
+def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "tools/doctor.py", *arguments]
+    return subprocess.run(
+        command, check=False, cwd=project, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_only_an_error_fails_and_json_tells_all(project: Path) -> None:
+    healthy = run(project, "--json")
+    assert healthy.returncode == 0
+    report = {"version": "1.2.0", "newest": "1.2.0", "findings": []}
+    assert json.loads(healthy.stdout) == report
+    recorded("_commit", "1.1.0")(project)
+    warned = run(project, "--json")
+    assert warned.returncode == 0
+    (told,) = json.loads(warned.stdout)["findings"]
+    assert told.keys() == {"code", "severity", "path", "message", "cure"}
+    assert (told["code"], told["severity"]) == ("behind", "warning")
+    shell(f"rm {SLIPWAYS}")(project)
+    failed = run(project)
+    assert failed.returncode == 1
+    assert f"{SLIPWAYS}: your answers give it" in failed.stdout
+
+
+def test_what_is_yours_is_not_restored(project: Path) -> None:
+    shell("echo mine >> params.yaml")(project)
+    done = run(project, "--restore", "params.yaml")
+    assert done.returncode == 1
+    assert (project / "params.yaml").read_text("utf-8").endswith("mine\n")
+
+
+def test_it_looks_where_the_project_itself_is_broken(project: Path) -> None:
+    """A conflict in pyproject.toml or in the Makefile is told, and hides nothing."""
+    for path in ("Makefile", "pyproject.toml"):
+        (project / path).write_text(MARKED)
+    shell(f"rm {SLIPWAYS}")(project)
+    codes = ["conflict-marker", "conflict-marker", "missing-file"]
+    assert found(project) == codes
+    command = ["uv", "run", "--quiet", "tools/doctor.py", "--json"]
+    done = subprocess.run(
+        command, check=False, cwd=project, stdout=subprocess.PIPE, text=True
+    )
+    assert [each["code"] for each in json.loads(done.stdout)["findings"]] == codes
+
+
+def test_the_tools_run_the_copier_that_the_template_asks_for() -> None:
+    floor = settings()["_min_copier_version"]
+    for tool in ("doctor", "update"):
+        text = (ROOT / "template" / "tools" / f"{tool}.py").read_text("utf-8")
+        assert f'# dependencies = ["copier>={floor},<10"]\n' in text
+
+
+def test_the_page_has_the_same_codes_and_cures() -> None:
+    page = (ROOT / "docs" / "updating.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([a-z-]+)` \| (\w+) \| .* \| (.*) \|$", page, re.MULTILINE)
+    cures = {
+        code: (severity, cure.replace("{path}", "FILE"))
+        for code, (severity, cure) in doctor.CODES.items()
+    }
+    assert {c: (s, cure.replace("`", "")) for c, s, cure in rows} == {
+        c: (s, cure.replace("`", "")) for c, (s, cure) in cures.items()
+    }

@@ -1,0 +1,357 @@
+"""`make update`, as its tool runs: it refuses before anything changes, and tells what came."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.releases import Follower, Template, git
+from tests.rendering import ANSWERS_FILE
+from tests.test_migrations import FUNCTION
+
+CHANGELOG = """# Changelog
+
+## Unreleased
+
+Not yet.
+
+## 1.1.0 - 2026-11-01
+
+- The second thing.
+
+## 1.0.0
+
+- The first thing.
+"""
+LOGDB = "src/churn_model/kit/serve/logdb.py"
+
+
+@pytest.fixture(scope="module")
+def releases(
+    tmp_path_factory: pytest.TempPathFactory, default_gitconfig: object
+) -> tuple[Template, Path]:
+    """1.0.0, 1.1.0 with other texts and a file less, and a project of the first."""
+    folder = tmp_path_factory.mktemp("update")
+    template = Template(folder / "template")
+    leaving = template.folder / "template" / "docs" / "leaving.md"
+    leaving.write_text("It leaves.\n")
+    template.release("1.0.0")
+    project = Follower(template, folder / "project")
+    subprocess.run(["uv", "lock", "--quiet"], cwd=project.folder, check=True)
+    project.commit("locked")
+    leaving.unlink()
+    (template.folder / "template" / "docs" / "coming.md").write_text("It comes.\n")
+    (template.folder / "CHANGELOG.md").write_text(CHANGELOG)
+    readme = "template/README.md.jinja"
+    template.replace(readme, "## Two commands", "## The two commands")
+    template.replace("template/docs/guide.md.jinja", "# Guide\n", "# The guide\n")
+    template.release("1.1.0")
+    return template, project.folder
+
+
+@pytest.fixture
+def template(releases: tuple[Template, Path]) -> Template:
+    return releases[0]
+
+
+@pytest.fixture
+def project(releases: tuple[Template, Path], tmp_path: Path) -> Path:
+    made = shutil.copytree(releases[1], tmp_path / "project", symlinks=True)
+    return Path(made)
+
+
+def machine(folder: Path, tests: str) -> Mapping[str, str]:
+    """The machine's settings, with a uv whose `run` does something else: tests take minutes."""
+    stand_in, real = folder / "uv", shutil.which("uv")
+    stand_in.write_text(f'#!/bin/sh\n[ "$1" = run ] && {tests}\nexec {real} "$@"')
+    stand_in.chmod(0o755)
+    return {**os.environ, "UV": str(stand_in)}
+
+
+def broken(folder: Path, command: str) -> str:
+    """A PATH on which git breaks down when it is asked for one thing."""
+    (folder / "bin").mkdir()
+    file, real = folder / "bin" / "git", shutil.which("git")
+    script = f'#!/bin/sh\ncase "$*" in {command}) exit 99 ;; esac\nexec {real} "$@"\n'
+    file.write_text(script)
+    file.chmod(0o755)
+    return f"{file.parent}{os.pathsep}{os.environ['PATH']}"
+
+
+def update(
+    project: Path, *arguments: str, tests: str = "exit 0", path: str = ""
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "tools/update.py", *arguments],
+        check=False,
+        cwd=project,
+        env={
+            **machine(project.parent, tests),
+            "PATH": path or os.environ["PATH"],
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def state(project: Path) -> tuple[str, str, dict[str, bytes]]:
+    """All that an update could change: the commit, the index and the files."""
+    kept = {
+        path.relative_to(project).as_posix(): path.read_bytes()
+        for path in project.rglob("*")
+        if path.is_file() and not {".git", "__pycache__"} & {*path.parts}
+    }
+    return git(project, "rev-parse", "HEAD"), git(project, "status", "--short"), kept
+
+
+def write(project: Path, path: str, text: str) -> None:
+    (project / path).parent.mkdir(parents=True, exist_ok=True)
+    (project / path).write_text(text, "utf-8")
+
+
+def commit(project: Path) -> None:
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "mine")
+
+
+def edit(project: Path, path: str, old: str, new: str) -> None:
+    text = (project / path).read_text("utf-8")
+    assert old in text
+    write(project, path, text.replace(old, new))
+    commit(project)
+
+
+def record(project: Path, name: str, value: str) -> None:
+    text = (project / ANSWERS_FILE).read_text("utf-8")
+    pattern = re.compile(rf"^{name}: .*$", re.MULTILINE)
+    write(project, ANSWERS_FILE, pattern.sub(f"{name}: {value}", text))
+    commit(project)
+
+
+def test_what_was_exported_of_the_lock_is_exported_anew(project: Path) -> None:
+    write(project, "requirements.txt", "old==1\n")
+    commit(project)
+    assert update(project).returncode == 0
+    exported = (project / "requirements.txt").read_text("utf-8")
+    assert "fastapi==" in exported
+    assert "old==1" not in exported
+
+
+def test_what_came_is_told(project: Path) -> None:
+    done = update(project)
+    assert done.returncode == 0, done.stdout
+    for told in (
+        "Slipway 1.0.0 → 1.1.0",
+        "- changed: README.md\n",
+        "- added: docs/coming.md\n",
+        "- removed: docs/leaving.md\n",
+        "- Nothing to mend.",
+        "The tests: passed.",
+        "## 1.1.0 - 2026-11-01\n\n- The second thing.",
+        "git commit --message 'Slipway 1.0.0 → 1.1.0'",
+        "To go back: git reset --hard && git clean -d --force",
+    ):
+        assert told in done.stdout
+    assert "The first thing" not in done.stdout and "Not yet" not in done.stdout
+    commit(project)
+    assert "Nothing to do" in update(project).stdout
+
+
+def test_the_way_back_leads_back(project: Path) -> None:
+    before = state(project)
+    told = update(project).stdout
+    back = told.partition("To go back: ")[2].strip()
+    subprocess.run(["bash", "-ec", back], cwd=project, check=True)
+    assert state(project) == before
+
+
+def test_a_conflict_is_told_and_nothing_is_lost(project: Path) -> None:
+    edit(project, "README.md", "## Two commands", "## My two commands")
+    done = update(project)
+    assert done.returncode == 1
+    assert "- in conflict: README.md" in done.stdout
+    assert "git add README.md" in done.stdout
+    assert "not run, as there are conflicts" in done.stdout
+    assert "First settle" in done.stdout
+    text = (project / "README.md").read_text("utf-8")
+    assert "## My two commands" in text and "## The two commands" in text
+
+
+def test_tests_that_fail_are_told(project: Path) -> None:
+    done = update(project, tests="exit 1")
+    assert done.returncode == 1
+    assert "The tests: failed." in done.stdout
+
+
+def test_an_edited_file_that_a_release_removes_is_named(project: Path) -> None:
+    edit(project, "docs/leaving.md", "It leaves.", "It stays.")
+    done = update(project)
+    way = "git show HEAD:./docs/leaving.md"
+    assert f"- removed: docs/leaving.md, without edits of yours: {way}" in done.stdout
+    assert "It stays." in subprocess.check_output(way, shell=True, cwd=project).decode()
+
+
+def test_an_answer_changes_at_the_same_release(project: Path, tmp_path: Path) -> None:
+    done = update(project, "--data", "licence=Apache-2.0 formatter=ruff")
+    assert done.returncode == 0, done.stdout
+    assert "- answer formatter: black → ruff" in done.stdout
+    assert "- answer licence: MIT → Apache-2.0" in done.stdout
+    assert "_commit: 1.0.0" in (project / ANSWERS_FILE).read_text("utf-8")
+    assert "Apache License" in (project / "LICENSE").read_text("utf-8")
+    assert "It leaves." in (project / "docs" / "leaving.md").read_text("utf-8")
+
+
+def test_an_answer_that_removes_an_edit_is_refused(project: Path) -> None:
+    edit(project, LOGDB, '"""', '"""Mine. ')
+    before = state(project)
+    done = update(project, "--data", "prediction_log=none")
+    assert done.returncode == 1
+    assert f"that removes what you have edited: {LOGDB}." in done.stdout
+    assert state(project) == before
+    edit(project, LOGDB, '"""Mine. ', '"""')
+    assert update(project, "--data", "prediction_log=none").returncode == 0
+    assert not (project / LOGDB).exists()
+
+
+REFUSED = {
+    "uncommitted": ((), "there is work that is not committed (mine.txt)"),
+    "no repository": ((), "without a repository nothing could be taken back"),
+    "no answers": ((), f"{ANSWERS_FILE}: the file of your answers is not there"),
+    "broken answers": ((), f"{ANSWERS_FILE}: the file of your answers cannot be read"),
+    "between releases": ((), "records 1.0.0-2-gabc1234, which is no release"),
+    "unreachable": ((), "the template cannot be reached: '/nowhere/at/all' does"),
+    "no such release": (("--to", "7.0.0"), "7.0.0 is no release; the newest are 1.0.0"),
+    "backwards": (("--to", "v1.0.0"), "1.0.0 is older than 1.1.0"),
+    "another problem": (("--data", "problem=regression"), "problem is fixed"),
+    "another name": (("--data", "package_name=other"), "package_name is fixed"),
+    "no such question": (
+        ("--data", "colour=red"),
+        "colour is no question; there are a",
+    ),
+    "no such choice": (("--data", "ci=jenkins"), "Invalid choice for 'ci'"),
+    "no answer": (("--data", "docker"), "docker is no answer"),
+}
+
+
+def spoil(project: Path, case: str) -> None:
+    match case:
+        case "uncommitted":
+            write(project, "mine.txt", "Mine.\n")
+        case "no repository":
+            shutil.rmtree(project / ".git")
+        case "no answers":
+            (project / ANSWERS_FILE).unlink()
+            commit(project)
+        case "broken answers":
+            write(project, ANSWERS_FILE, "preset: [\n")
+            commit(project)
+        case "between releases":
+            record(project, "_commit", "1.0.0-2-gabc1234")
+        case "unreachable":
+            record(project, "_src_path", "/nowhere/at/all")
+        case "backwards":
+            record(project, "_commit", "1.1.0")
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_refusal_says_why_and_changes_nothing(project: Path, case: str) -> None:
+    arguments, why = REFUSED[case]
+    spoil(project, case)
+    repository = (project / ".git").exists()
+    before = state(project) if repository else None
+    done = update(project, *arguments)
+    assert done.returncode == 1
+    assert why in done.stdout
+    assert "Nothing was changed." in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not repository or state(project) == before
+
+
+def test_code_of_the_template_runs_only_when_trusted(
+    tmp_path: Path, default_gitconfig: object
+) -> None:
+    template = Template(tmp_path / "template")
+    template.release("1.0.0")
+    project = Follower(template, tmp_path / "project").folder
+    template.migrate("2.0.0", FUNCTION)
+    moved = template.folder / "template" / "docs" / "index.md.jinja"
+    (template.folder / "template" / "README.md.jinja").rename(moved)
+    template.replace("template/pyproject.toml.jinja", "README.md", "docs/index.md")
+    template.release("2.0.0")
+    edit(project, "README.md", "## Two commands", "## My two commands")
+    before = state(project)
+    refused = update(project)
+    assert refused.returncode == 1
+    assert "then make update TRUST=1" in refused.stdout
+    assert state(project) == before
+    done = update(project, "--trust")
+    assert "2.0.0: Move README.md to docs/index.md" in done.stdout
+    assert "## My two commands" in (project / "docs" / "index.md").read_text("utf-8")
+
+
+def test_a_stop_half_way_says_how_to_go_back(project: Path, tmp_path: Path) -> None:
+    """Git breaks down once Copier has written the new files."""
+    before = state(project)
+    done = update(project, path=broken(tmp_path, "*--unified=3*"))
+    assert done.returncode == 1
+    told = done.stdout.partition("To go back: ")
+    assert "Copier stopped half way" in told[0]
+    assert state(project) != before
+    subprocess.run(["bash", "-ec", told[2]], cwd=project, check=True)
+    assert state(project) == before
+
+
+def test_edits_that_copier_drops_are_named(project: Path, tmp_path: Path) -> None:
+    """It does not look whether git could put them into the new files."""
+    edit(project, "README.md", "## Where things are", "## Where my things are")
+    done = update(project, path=broken(tmp_path, "apply*"))
+    way = "git show HEAD:./README.md"
+    assert f"- changed: README.md, without edits of yours: {way}" in done.stdout
+
+
+def test_an_interrupt_says_how_to_go_back(project: Path) -> None:
+    before = state(project)
+    with subprocess.Popen(
+        [sys.executable, "-u", "tools/update.py"],
+        cwd=project,
+        env=machine(project.parent, "exec sleep 600"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as running:
+        assert running.stdout
+        assert any("Locking and testing" in line for line in running.stdout)
+        os.killpg(running.pid, signal.SIGINT)
+        told = running.stdout.read().partition("update: stopped. To go back: ")
+    assert running.returncode == 1
+    assert state(project) != before
+    subprocess.run(["bash", "-ec", told[2]], cwd=project, check=True)
+    assert state(project) == before
+
+
+def test_a_branch_holds_all_that_came(project: Path) -> None:
+    edit(project, "README.md", "## Two commands", "## My two commands")
+    main = git(project, "rev-parse", "main")
+    done = update(project, "--branch")
+    assert done.returncode == 0, done.stdout
+    assert git(project, "branch", "--show-current") == "slipway/update-1.1.0\n"
+    assert git(project, "rev-parse", "main", "HEAD~1") == main * 2
+    assert git(project, "status", "--porcelain") == ""
+    subject, _, body = git(project, "log", "-1", "--format=%B").partition("\n")
+    assert subject == "Slipway 1.0.0 → 1.1.0"
+    assert "(conflict-marker, error)" in body
+    assert "## 1.1.0 - 2026-11-01\n" in body
+    assert ">>>>>>> after updating" in git(project, "show", "HEAD:README.md")
+    assert git(project, "show", "HEAD:docs/coming.md") == "It comes.\n"
+    git(project, "switch", "--quiet", "main")
+    again = update(project, "--branch")
+    assert again.returncode == 1
+    assert "there is a branch slipway/update-1.1.0" in again.stdout

@@ -1,0 +1,41 @@
+"""A project of each release there has been, with its owner's work in it, reaches today's state."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.releases import Follower, git
+from tests.rendering import ANSWERS_FILE
+from tests.update.history import recorded, slipway
+
+MINE = "\n# Mine.\n"
+KIT = "src/churn_model/kit/schema.py"
+EDITED = ("README.md", "Makefile", KIT)
+YOURS = ("params.yaml", "src/churn_model/features.py")
+
+
+@pytest.mark.parametrize("version", recorded())
+def test_a_project_comes_along_with_its_edits(
+    version: str, tmp_path: Path, default_gitconfig: object
+) -> None:
+    history = slipway(tmp_path / "template")
+    today = history.versions[-2]
+    project = Follower(history, tmp_path / "project", version)
+    for path in (*EDITED, *YOURS):
+        project.append(path, MINE)
+    (project.folder / "mine.py").write_text(MINE)
+    (project.folder / "docs" / "guide.md").unlink()
+    project.commit("mine")
+    before = project.files()
+    project.update(trust=history.crosses(version, today), ref=today)
+    assert not git(project.folder, "ls-files", "--unmerged")
+    after = project.files()
+    fresh = Follower(history, tmp_path / "fresh", today).files()
+    assert after.keys() == (fresh.keys() - {"docs/guide.md"}) | {"mine.py"}
+    for path in YOURS:
+        assert after[path] == before[path]
+    for path in EDITED:
+        assert after[path] == fresh[path] + MINE.encode()
+    for path in after.keys() - {*EDITED, *YOURS, "mine.py"}:
+        assert after[path] == fresh[path], path
+    assert f"_commit: {today}" in project.read(ANSWERS_FILE)

@@ -2,53 +2,20 @@
 
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from functools import cache
 from io import StringIO
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import copier
-import yaml
 
-from slipway.doctor import Finding, doctor
-from slipway.git import address, git
-from slipway.project import ADDRESS, ANSWERS_FILE, CHECKOUT
+from slipway.doctor import Finding, Origin, doctor, origin, published
+from slipway.git import git
+from slipway.project import ADDRESS, CHECKOUT
 from slipway.refusal import Refusal
-from slipway.releases import published
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a project records: its template, the release that it follows, its answers."""
-
-    source: str
-    version: str
-    answers: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, project: Path) -> Self:
-        """Refuse what cannot be followed."""
-        file = project / ANSWERS_FILE
-        if not file.is_file():
-            raise Refusal(f"no {ANSWERS_FILE}: it was not made from a template")
-        try:
-            recorded = yaml.safe_load(file.read_text("utf-8"))
-        except (UnicodeDecodeError, yaml.YAMLError) as error:
-            raise Refusal(f"{ANSWERS_FILE} cannot be read: {error}") from error
-        if not isinstance(recorded, dict) or not recorded.get("_src_path"):
-            raise Refusal(f"{ANSWERS_FILE} does not say which template it follows")
-        answers = {name: answer for name, answer in recorded.items() if name[0] != "_"}
-        return cls(recorded["_src_path"], str(recorded.get("_commit", "")), answers)
-
-    def behind(self, known: list[str]) -> int:
-        """How many releases came after the one that it follows."""
-        if self.version not in known:
-            what = self.version or "nothing"
-            raise Refusal(f"it follows {what}, which is no release of {self.source}")
-        return len(known) - 1 - known.index(self.version)
 
 
 @dataclass(frozen=True)
@@ -88,7 +55,7 @@ def read(file: Path) -> list[str]:
 def clone(repository: str) -> Iterator[Path]:
     """A copy that is thrown away: the repository itself is only read, or pushed to."""
     with tempfile.TemporaryDirectory(prefix="slipway-fleet-") as scratch:
-        git(Path(scratch), "clone", "--quiet", address(repository), "clone")
+        git(Path(scratch), "clone", "--quiet", doctor().address(repository), "clone")
         yield Path(scratch, "clone")
 
 
@@ -96,20 +63,28 @@ def survey(repository: str) -> State:
     """Look at a repository; whatever is wrong with it is told, and stops nothing."""
     try:
         with clone(repository) as folder:
-            origin = Origin.of(folder)
-            known = published(origin.source)
+            follows = origin(folder)
+            known = published(follows.source)
             return State(
                 repository=repository,
-                version=origin.version,
+                version=follows.version,
                 newest=known[-1],
-                behind=origin.behind(known),
-                preset=str(origin.answers.get("preset", "")),
-                differs=differing(origin.answers),
+                behind=behind(follows, known),
+                preset=str(follows.answers.get("preset", "")),
+                differs=differing(follows.answers),
                 findings=tuple(doctor().examine(folder)),
             )
     except Exception as error:  # noqa: BLE001
         # The others are looked at all the same.
         return State(repository, trouble=in_words(error))
+
+
+def behind(follows: Origin, known: Sequence[str]) -> int:
+    """How many releases came after the one that a project follows."""
+    if follows.version not in known:
+        what = follows.version or "nothing"
+        raise Refusal(f"it follows {what}, which is no release of {follows.source}")
+    return len(known) - 1 - known.index(follows.version)
 
 
 def in_words(error: Exception) -> str:

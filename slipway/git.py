@@ -6,9 +6,6 @@ from pathlib import Path
 
 from slipway.refusal import Refusal
 
-# What Copier takes for an address, and git does not.
-ABBREVIATED = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/", "git+": ""}
-
 
 def git(folder: Path, *arguments: str) -> str:
     """What git says; its own words are the refusal where it fails."""
@@ -33,12 +30,6 @@ def environment() -> dict[str, str]:
     """Git must fail where it would wait for a password that nobody types."""
     quiet = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
     return {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes"} | os.environ | quiet
-
-
-def address(source: str) -> str:
-    """A repository's address, as git calls it."""
-    short = next(filter(source.startswith, ABBREVIATED), "")
-    return ABBREVIATED.get(short, "") + source.removeprefix(short)
 
 
 def listed(output: str) -> list[str]:

@@ -1,16 +1,13 @@
 """Releases: releases.txt names the commit of each, for a clone may come without tags."""
 
-import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from slipway.git import address, git
+from slipway.git import git
 from slipway.refusal import Refusal
 
 RELEASES = "releases.txt"
-# A fork puts a number of its own behind upstream's three, as in 1.4.0.1.
-RELEASE = re.compile(r"v?\d+(?:\.\d+)+")
 
 
 def recorded(checkout: Path) -> dict[str, str]:
@@ -19,20 +16,6 @@ def recorded(checkout: Path) -> dict[str, str]:
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
     pairs = (line.split() for line in lines if not line.startswith("#"))
     return {version: commit for version, commit in pairs}
-
-
-def published(source: str) -> list[str]:
-    """The releases that a template's address offers, the oldest first."""
-    lines = git(Path(), "ls-remote", "--tags", "--refs", address(source)).splitlines()
-    names = (line.partition("refs/tags/")[2] for line in lines)
-    found = sorted(filter(RELEASE.fullmatch, names), key=_number)
-    if not found:
-        raise Refusal(f"{source} has no release: it needs a tag such as 1.0.0")
-    return found
-
-
-def _number(version: str) -> list[int]:
-    return [int(part) for part in version.removeprefix("v").split(".")]
 
 
 def restore(checkout: Path) -> Iterator[str]:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from slipway.adoption import uv
-from slipway.fleet import Origin, clone, in_words
+from slipway.doctor import origin, published
+from slipway.fleet import behind, clone, in_words
 from slipway.git import environment, git, listed
 from slipway.project import ANSWERS_FILE
 from slipway.refusal import Refusal
-from slipway.releases import published
 
 Outcome = Literal["updated", "current", "waiting", "conflict", "failed", "held back"]
 CLEAN = {"updated", "current", "waiting"}
@@ -67,13 +67,13 @@ def update(repository: str, order: Order) -> Update:
 
 
 def _updated(repository: str, folder: Path, order: Order) -> Update:
-    origin = Origin.of(folder)
-    source = order.source or origin.source
+    follows = origin(folder)
+    source = order.source or follows.source
     known = published(source)
-    moves = source != origin.source
-    behind, newest = origin.behind(known), known[-1]
-    done = Update(repository, "current", version=origin.version, newest=newest)
-    if not behind and not moves:
+    moves = source != follows.source
+    newest = known[-1]
+    done = Update(repository, "current", version=follows.version, newest=newest)
+    if not behind(follows, known) and not moves:
         return done
     branch = f"slipway/update-{newest}"
     if git(folder, "ls-remote", "--heads", "origin", f"refs/heads/{branch}"):
@@ -81,7 +81,7 @@ def _updated(repository: str, folder: Path, order: Order) -> Update:
         return replace(done, outcome="waiting", said=told, branch=branch)
     git(folder, "switch", "--quiet", "--create", branch)
     if moves:
-        _move(folder, origin.source, source)
+        _move(folder, follows.source, source)
     _copier(folder, order.trust)
     conflicts = _conflicts(folder)
     told = "" if conflicts else _lock(folder)
@@ -89,7 +89,7 @@ def _updated(repository: str, folder: Path, order: Order) -> Update:
     gone = listed(
         git(folder, "diff", "--cached", "-z", "--name-only", "--diff-filter=D")
     )
-    settled = _settled_anew(origin.answers, Origin.of(folder).answers)
+    settled = _settled_anew(follows.answers, origin(folder).answers)
     done = replace(
         done,
         outcome="conflict" if conflicts else "updated",

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,30 +10,31 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from slipway import doctor
 from slipway.cli import app
+from slipway.doctor import doctor
 from tests.releases import Follower, Template, git
 from tests.rendering import ANSWERS_FILE
 from tests.test_org import forked
 
-STAND_IN = """
-from dataclasses import dataclass
+NAMES = ("plain", "edited", "answered", "conflicting", "broken")
+BRANCH = "slipway/update-1.1.0"
+
 
 @dataclass(frozen=True)
 class Finding:
-    code: str
-    severity: str
-    path: str
-    message: str
-    cure: str
+    """What a doctor says, as the one of each project would."""
 
-def examine(project, *, network=True):
-    old = "A new line." not in (project / "README.md").read_text()
-    return [Finding("behind", "warning", ".", "it is old", "make update")] if old else []
-"""
-NAMES = ("plain", "edited", "answered", "conflicting", "broken")
-BRANCH = "slipway/update-1.1.0"
-SOURCE = doctor.SOURCE
+    code: str
+    severity: str = "warning"
+    path: str = "."
+    message: str = "it is old"
+    cure: str = "make update"
+
+
+def found_old(project: Path, *, network: bool = True) -> list[Finding]:
+    """A doctor that looks at one thing: no lock is asked for, nothing is rendered."""
+    new = "A new line." in (project / "README.md").read_text()
+    return [] if new else [Finding("behind")]
 
 
 class Fleet:
@@ -104,8 +106,9 @@ def fleet(made: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     """The same again for each test, where the projects know their template to be."""
     shutil.rmtree(made / "fleet")
     shutil.copytree(made / "kept", made / "fleet")
-    (made / "doctor.py").write_text(STAND_IN)
-    monkeypatch.setattr(doctor, "SOURCE", made / "doctor.py")
+    # The doctor remembers a template's releases as long as it is loaded.
+    doctor.cache_clear()
+    monkeypatch.setattr(doctor(), "examine", found_old)
     fleet = Fleet(made / "fleet")
     fleet.write(*(f"{name}.git" for name in NAMES))
     return fleet
@@ -123,9 +126,9 @@ def test_it_says_where_each_stands(fleet: Fleet) -> None:
 
 
 def test_the_doctor_that_it_asks_is_the_one_of_each_project(
-    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    fleet: Fleet,
 ) -> None:
-    monkeypatch.setattr(doctor, "SOURCE", SOURCE)
+    doctor.cache_clear()
     fleet.write("plain.git")
     (found,) = (row["findings"] for row in fleet.told().values())
     assert [each["code"] for each in found] == ["stale-lock", "behind"]
@@ -213,17 +216,17 @@ def test_one_that_cannot_be_reached_stops_no_other(fleet: Fleet) -> None:
     assert told["no"]["trouble"].startswith("git clone: ")
     assert told["plain"]["version"] == "1.0.0"
     shutil.move(fleet.template.folder, fleet.folder / "gone")
-    assert "git ls-remote: " in fleet.told(status=1)["plain"]["trouble"]
+    doctor.cache_clear()
+    assert "cannot be reached: " in fleet.told(status=1)["plain"]["trouble"]
 
 
 def test_what_nobody_foresaw_stops_no_other(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    helpless = fleet.folder / "helpless.py"
-    helpless.write_text(
-        "def examine(project, *, network=True):\n    return {}['cure']\n"
-    )
-    monkeypatch.setattr(doctor, "SOURCE", helpless)
+    def helpless(project: Path, *, network: bool = True) -> list[Finding]:
+        raise KeyError("cure")
+
+    monkeypatch.setattr(doctor(), "examine", helpless)
     fleet.write("plain.git", "edited.git")
     told = fleet.told(status=1)
     assert {row["trouble"] for row in told.values()} == {"KeyError: 'cure'"}

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from packaging.version import Version
 
-from slipway import releases
+from slipway import release, releases
 from tests.matrix.synthetic import write
 from tests.ownership import PACKAGE, row
 from tests.releases import PARTS, Template, git
@@ -34,10 +33,7 @@ class History:
 
     def settings(self, version: str) -> dict[str, Any]:
         """What copier.yml said in a release."""
-        text = git(self.folder, "show", f"{version}:copier.yml")
-        # What org.yml adds comes after the first document, and is a fork's.
-        found: dict[str, Any] = yaml.safe_load(text.split("\n---\n")[0])
-        return found
+        return release.settings(git(self.folder, "show", f"{version}:copier.yml"))
 
     def questions(self, version: str) -> dict[str, dict[str, Any]]:
         """The questions of a release."""

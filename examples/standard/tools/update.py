@@ -70,7 +70,7 @@ def origin() -> Origin:
         raise RefusedError(f"there is work that is not committed ({some}): commit it, or stash it")
     try:
         found = Origin.of(HERE)
-        known = doctor.releases(found.address)
+        known = doctor.releases(found.source)
     except ValueError as error:
         raise RefusedError(f"{ANSWERS}: {error}; `make doctor` says how to mend that") from None
     except OSError as error:
@@ -84,7 +84,7 @@ def origin() -> Origin:
 def planned(to: str, given: Mapping[str, str]) -> Plan | None:
     """What is to happen, if nothing speaks against it; None where there is nothing to do."""
     old = origin()
-    known = doctor.releases(old.address)
+    known = doctor.releases(old.source)
     to = to or (old.version if given else known[-1])
     # With a v before it or without: tags have it, and people leave it out.
     to = next((release for release in known if release.removeprefix("v") == to.removeprefix("v")), to)
@@ -160,7 +160,7 @@ def changelog(plan: Plan) -> str:
     """What the template's changelog says of the versions on the way; nothing if it has none."""
     with TemporaryDirectory(prefix="slipway-") as folder:
         clone = ("clone", "--quiet", "--depth=1", "--branch", plan.new.version)
-        git(HERE, *clone, "--", plan.new.address, folder)
+        git(HERE, *clone, "--", doctor.address(plan.new.source), folder)
         file = Path(folder, "CHANGELOG.md")
         parts = re.split(r"^(?=## )", file.read_text("utf-8") if file.is_file() else "", flags=re.MULTILINE)
     first, last = doctor.number(plan.old.version), doctor.number(plan.new.version)

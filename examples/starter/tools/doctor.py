@@ -26,11 +26,13 @@ from typing import Any, Self
 import yaml
 
 ANSWERS = ".copier-answers.yml"
+# A fork puts a number of its own behind upstream's three, as in v1.4.0.1.
 RELEASE = re.compile(r"v?\d+(\.\d+)+")
 SUPPORTED = 2
 """So many minor versions are supported: the newest, and those before it."""
 MARKERS = re.compile(rb"^<{7} .*?^={7}\r?$.*?^>{7} ", re.MULTILINE | re.DOTALL)
 WITHOUT_VALUE = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=\s*(?:#.*)?$", re.MULTILINE)
+# What Copier takes for an address, and git does not.
 ABBREVIATED = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/", "git+": ""}
 
 # Whose a file is. Yours: no update touches it. Shared: edit it, and an update merges. The rest is Slipway's.
@@ -95,17 +97,17 @@ class Origin:
         answers = {name: answer for name, answer in recorded.items() if str(name)[:1] != "_"}
         return cls(str(recorded["_src_path"]), str(recorded.get("_commit", "")), answers)
 
-    @property
-    def address(self) -> str:
-        """The template's repository, as git calls it."""
-        short = next(filter(self.source.startswith, ABBREVIATED), "")
-        return os.path.expanduser(ABBREVIATED.get(short, "") + self.source.removeprefix(short))
+
+def address(source: str) -> str:
+    """A repository, as git calls it."""
+    short = next(filter(source.startswith, ABBREVIATED), "")
+    return os.path.expanduser(ABBREVIATED.get(short, "") + source.removeprefix(short))
 
 
 @cache
-def releases(address: str) -> tuple[str, ...]:
+def releases(source: str) -> tuple[str, ...]:
     """All releases of a template, the oldest first; OSError says why they cannot be had."""
-    lines = git(Path(), "ls-remote", "--tags", "--refs", "--", address).splitlines()
+    lines = git(Path(), "ls-remote", "--tags", "--refs", "--", address(source)).splitlines()
     names = (line.partition("refs/tags/")[2] for line in lines)
     return tuple(sorted(filter(RELEASE.fullmatch, names), key=number))
 
@@ -117,7 +119,8 @@ def number(version: str) -> tuple[int, ...]:
 def git(folder: Path, *arguments: str) -> str:
     """What git says; OSError says why it does not."""
     # It must not wait for a password that nobody types.
-    settings = os.environ | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
+    settings = {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes"} | os.environ
+    settings |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
     done = subprocess.run(["git", *arguments], check=False, cwd=folder, env=settings, capture_output=True)
     if done.returncode:
         # What follows the first line is advice.
@@ -226,7 +229,7 @@ def lock(project: Path, network: bool) -> Iterator[Finding]:
 def followed(project: Path, origin: Origin, told: Collection[str]) -> Iterator[Finding]:
     """What comparing with the template shows, but for files that something was told of."""
     try:
-        known = releases(origin.address)
+        known = releases(origin.source)
     except OSError as error:
         yield finding("source-unreachable", ANSWERS, f"the template cannot be reached: {error}")
         return
@@ -277,7 +280,7 @@ def main() -> None:
     options, project, version, newest = parser.parse_args(), Path(), "", ""
     with suppress(ValueError, OSError, IndexError):
         version = Origin.of(project).version
-        newest = "" if options.offline else releases(Origin.of(project).address)[-1]
+        newest = "" if options.offline else releases(Origin.of(project).source)[-1]
     try:
         if options.restore:
             restore(project, options.restore)

@@ -170,6 +170,6 @@ class SharedLimits(Limits):
             self.lost(error)
         else:
             share.tokens += given
-            share.until, share.closed = now + LASTS, 0.0 if given else now + max(wait, 1) / 1000
+            share.until, share.closed = now + LASTS, 0.0 if given else now + wait / 1000
         finally:
             share.asking = None

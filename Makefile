@@ -20,7 +20,7 @@ new: .venv/command
 	@$(RUN) -m slipway new --from "$$FROM" --ref "$$REF" --adopt "$$DATA" --target "$$TARGET" -- "$$DEST" $(ARGS)
 
 test: .venv/developer  ## run every test; REQUIRE_ALL=1 makes a skip a failure
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest $(or $(ARGS),--numprocesses=2)
 
 matrix: .venv/developer  ## decide every combination of answers; ARGS="count" and others say more
 	@$(RUN) -m tests.checks $(or $(ARGS),run)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import pytest
 from pytest_copier.plugin import CopierFixture
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.checkout import Checkout, today
 from tests.rendering import ROOT
@@ -16,6 +17,11 @@ from tests.rendering import ROOT
 os.environ["PATH"] += f"{os.pathsep}{ROOT / '.tools' / 'bin'}"
 # However this was started, in the background too: what it starts can be interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# What these ask of the matrix is decided once for all of them, if one process runs them.
+DECIDED = {
+    *("test_command.py", "test_files.py", "test_matrix.py"),
+    *("test_presets.py", "test_seeded.py"),
+}
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL", "0") not in {"", "0"}
 
 
@@ -48,6 +54,19 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     checkout = today(tmp_path_factory.mktemp("bare"))
     assert checkout.new("").returncode != 0
     return checkout
+
+
+class Lanes(LoadScopeScheduling):  # type: ignore[misc]
+    """Of several processes that share the tests, each takes whole files; a folder's stay together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder, _, file = nodeid.partition("::")[0].rpartition("/")
+        group = file if folder == "tests" else folder
+        return "tests/matrix" if file in DECIDED else group
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
+    return Lanes(config, log)
 
 
 def _as_failure(report: Any) -> None:

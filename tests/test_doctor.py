@@ -17,7 +17,7 @@ from tests.checkout import bare_environment
 from tests.ownership import row
 from tests.releases import Follower, Template, git
 from tests.rendering import ANSWERS_FILE, ROOT, settings
-from tests.trees import files
+from tests.trees import template
 
 Change = Callable[[Path], object]
 
@@ -253,7 +253,9 @@ def test_without_the_network_nobody_is_asked(project: Path) -> None:
 
 
 def test_whose_a_file_is_stands_in_the_table_too() -> None:
-    assert {p: doctor.owner(p) for p in files()} == {p: row(p).owner for p in files()}
+    assert {p: doctor.owner(p) for p in template().files} == {
+        p: row(p).owner for p in template().files
+    }
 
 
 def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from pathspec import GitIgnoreSpec
 from tests.ownership import PACKAGE, ROWS, row
 from tests.rendering import CHOICES, ROOT, render_tree, settings
 from tests.test_names import ENVIRONMENT
-from tests.trees import files, template
+from tests.trees import template
 
 LAYOUT = {
     tokenize.COMMENT,
@@ -25,13 +25,15 @@ LAYOUT = {
 
 
 def test_every_file_has_an_owner_and_a_test_that_would_miss_it() -> None:
-    for path in files():
+    for path in template().files:
         proof = row(path).proof
-        assert proof in files() or (ROOT / proof).is_file(), f"{path}: no {proof}"
+        assert (
+            proof in template().files or (ROOT / proof).is_file()
+        ), f"{path}: no {proof}"
 
 
 def test_no_line_of_the_table_is_idle() -> None:
-    idle = [line.path for line in ROWS if not any(map(line.covers, files()))]
+    idle = [line.path for line in ROWS if not any(map(line.covers, template().files))]
     assert not idle
 
 
@@ -43,13 +45,17 @@ def test_what_an_update_leaves_alone_is_what_the_table_calls_yours() -> None:
         lines = "\n".join(patterns)
         text = ENVIRONMENT.from_string(lines).render(context)
         spec = GitIgnoreSpec.from_lines(text.splitlines())
-        excluded[operation] = {path for path in files() if spec.match_file(path)}
+        excluded[operation] = {
+            path for path in template().files if spec.match_file(path)
+        }
     assert excluded["copy"] == set()
-    assert excluded["update"] == {p for p in files() if row(p).owner == "yours"}
+    assert excluded["update"] == {
+        p for p in template().files if row(p).owner == "yours"
+    }
 
 
 def test_what_is_yours_depends_on_the_problem_alone() -> None:
-    for path in files():
+    for path in template().files:
         if row(path).owner == "yours":
             decided = template().questions_of(path)
             assert decided <= {"problem", "package_name"}, f"{path}: {decided}"

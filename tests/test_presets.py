@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tests.rendering import ANSWERS_FILE, CHOICES, QUESTIONS, Tree, render_tree
-from tests.trees import files, template
+from tests.trees import template
 
 
 def but_for_the_preset(tree: Tree) -> Tree:
@@ -36,7 +36,9 @@ def test_the_same_answers_one_by_one_make_the_same_project(
 
 def test_a_preset_decides_nothing_that_was_answered() -> None:
     """No file reads it but the one that records answers, where it decides about its own line alone."""
-    reads = {path for path in files() if "preset" in template().questions_of(path)}
+    reads = {
+        path for path in template().files if "preset" in template().questions_of(path)
+    }
     assert reads == {ANSWERS_FILE}
     (source,) = template().paths[ANSWERS_FILE]
     (lines,) = source.contents.values()

@@ -89,12 +89,3 @@ def values(known: Known) -> dict[str, str]:
 def decision(whole: Callable[[], Template], check: str) -> Decision:
     """What a check says of all projects."""
     return decide(whole(), CHECKS[check], records=RECORDS)
-
-
-@cache
-def files() -> dict[str, frozenset[bytes]]:
-    """Every path that some project holds, and the contents that it has."""
-    return {
-        path: frozenset(text for _, text in template().versions(path) if text)
-        for path in sorted(template().files)
-    }

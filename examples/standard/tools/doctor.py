@@ -32,7 +32,6 @@ SUPPORTED = 2
 """So many minor versions are supported: the newest, and those before it."""
 MARKERS = re.compile(rb"^<{7} .*?^={7}\r?$.*?^>{7} ", re.MULTILINE | re.DOTALL)
 WITHOUT_VALUE = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=\s*(?:#.*)?$", re.MULTILINE)
-# What Copier takes for an address, and git does not.
 ABBREVIATED = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/", "git+": ""}
 
 # Whose a file is. Yours: no update touches it. Shared: edit it, and an update merges. The rest is Slipway's.
@@ -99,7 +98,7 @@ class Origin:
 
 
 def address(source: str) -> str:
-    """A repository, as git calls it."""
+    """A repository, as git calls it: Copier knows short ways to say one."""
     short = next(filter(source.startswith, ABBREVIATED), "")
     return os.path.expanduser(ABBREVIATED.get(short, "") + source.removeprefix(short))
 

@@ -11,6 +11,7 @@ from pytest_copier.plugin import CopierFixture
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.checkout import Checkout, today
+from tests.drawn import PROVE
 from tests.rendering import ROOT
 
 # Where `make test` puts uv when the machine has none.
@@ -67,6 +68,16 @@ class Lanes(LoadScopeScheduling):  # type: ignore[misc]
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
     return Lanes(config, log)
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Leave to `make prove` what is marked so."""
+    left = [] if PROVE else [item for item in items if item.get_closest_marker("prove")]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
 
 
 def _as_failure(report: Any) -> None:

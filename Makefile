@@ -53,11 +53,14 @@ tags: .venv/command  ## make the tags of all releases anew, where a clone came w
 release: .venv/developer  ## prove every update, then tag; VERSION=0.2.0
 	@$(RUN) -m slipway release "$$VERSION"
 
-lock: $(UV)  ## lock the newest versions, with hashes
+lock: .venv/developer  ## lock the newest versions, with hashes; UPGRADE= keeps those that still fit
 	$(UV) pip compile $(LOCK) pyproject.toml --output-file requirements.txt
 	$(UV) pip compile $(LOCK) pyproject.toml --group dev --output-file requirements-dev.txt
+	$(RUN) -m tests.checks.lock
+	$(UV) pip compile $(LOCK) tests/checks/emitted.in --output-file tests/checks/emitted.txt
 
-LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+UPGRADE := --upgrade
+LOCK = --quiet $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .venv/command: requirements.txt | $(UV)
 	@$(UV) venv --quiet --allow-existing --python '>=3.11' .venv

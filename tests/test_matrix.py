@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.checks import CHECKS, NAMED, RECORDS, suite, unexcused
+from tests.checks import CHECKS, NAMED, suite, unexcused
 from tests.checks.excuses import EXCUSES
 from tests.matrix.dead import alike, untaken
 from tests.matrix.faults import faults
@@ -108,9 +108,7 @@ def test_what_is_refused_is_refused_by_copier_for_the_same_reason() -> None:
 
 @pytest.fixture(scope="module")
 def emitted() -> dict[str, Decision]:
-    return {
-        decision.check: decision for decision in suite.decisions(template(), RECORDS)
-    }
+    return {decision.check: decision for decision in suite.decisions(template())}
 
 
 def test_verbs_are_taken_away_with_what_they_alone_import() -> None:

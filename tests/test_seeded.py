@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.checks import CHECKS, suite
-from tests.checks.excuses import EXCUSES
+from tests.checks import CHECKS, decide_check, suite, unexcused
+from tests.checks.ledgers import READ
 from tests.matrix.dead import alike, untaken
 from tests.matrix.faults import faults
 from tests.matrix.template import Template
-from tests.matrix.verdicts import decide, shown
+from tests.matrix.verdicts import shown
 from tests.rendering import source
 from tests.trees import PERSON
 
@@ -186,13 +186,12 @@ def found(template: Template, bug: Bug) -> set[str]:
         )
     name, _, file = bug.found_by.partition(" ")
     if name == "passes":
-        (decision,) = suite.decisions(template, None, {file})
+        (decision,) = suite.decisions(template, READ, {file})
     elif name == "mypy":
-        decision = decide(template, CHECKS[name], {file})
+        decision = decide_check(template, CHECKS[name], READ, {file})
     else:
-        decision = decide(template, CHECKS[bug.found_by])
-    failing = decision.failing
-    left = [f for f in failing if not any(excuse.covers(f) for excuse in EXCUSES)]
+        decision = decide_check(template, CHECKS[bug.found_by], READ)
+    left = unexcused(decision.failing)
     return {shown(answers) for failed in left for answers in failed.answers}
 
 

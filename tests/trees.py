@@ -6,10 +6,12 @@ from pathlib import Path
 
 import yaml
 
-from tests.checks import CHECKS, RECORDS
+from tests import drawn
+from tests.checks import CHECKS, decide_check
+from tests.checks.ledgers import Ledgers
 from tests.matrix.answers import Known
 from tests.matrix.template import Template
-from tests.matrix.verdicts import Decision, decide
+from tests.matrix.verdicts import Decision
 from tests.ownership import PACKAGE
 from tests.rendering import QUESTIONS, source
 
@@ -88,4 +90,9 @@ def values(known: Known) -> dict[str, str]:
 @cache
 def decision(whole: Callable[[], Template], check: str) -> Decision:
     """What a check says of all projects."""
-    return decide(whole(), CHECKS[check], records=RECORDS)
+    return decide_check(whole(), CHECKS[check], ledgers(whole()))
+
+
+def ledgers(whole: Template, again: Callable[[str], bool] = drawn.again) -> Ledgers:
+    """The committed verdicts on one of the templates here."""
+    return Ledgers(again, suffix=" renamed" if whole is renamed() else "")

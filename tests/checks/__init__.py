@@ -1,14 +1,13 @@
 """What every project must hold, decided for all combinations of answers by tests/matrix."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from tests.checks import dependencies, names, style, texts, typed, words
 from tests.checks.excuses import EXCUSES
-from tests.matrix.verdicts import Check, Failing
-from tests.rendering import ROOT
+from tests.checks.ledgers import Ledgers
+from tests.matrix.template import Template
+from tests.matrix.verdicts import Check, Decision, Failing, decide
 
-RECORDS = ROOT / ".tools" / "verdicts"
-"""Where slow verdicts are kept between sessions."""
 CHECKS: dict[str, Check] = {
     check.name: check
     for checks in (
@@ -23,6 +22,14 @@ CHECKS: dict[str, Check] = {
 }
 # Code is laid out otherwise under other names; nothing else is.
 NAMED = frozenset(check.name for check in style.CHECKS)
+
+
+def decide_check(
+    whole: Template, check: Check, ledgers: Ledgers, paths: Container[str] | None = None
+) -> Decision:
+    """Decide a check for every combination, with its ledger if it has one."""
+    ledger = ledgers.of(check.name, check.salt()) if check.salt else None
+    return decide(whole, check, paths, ledger)
 
 
 def unexcused(failing: Iterable[Failing]) -> list[Failing]:

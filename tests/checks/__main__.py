@@ -1,7 +1,7 @@
 """The matrix on the command line: `uv run matrix`, or `make matrix ARGS=...` where uv is missing."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tests import trees
-from tests.checks import CHECKS, NAMED, RECORDS, page, suite, unexcused
+from tests import drawn, trees
+from tests.checks import CHECKS, NAMED, decide_check, page, suite, unexcused
+from tests.checks.ledgers import Ledgers
 from tests.matrix.answers import Known
 from tests.matrix.faults import faults
 from tests.matrix.template import Template
-from tests.matrix.verdicts import Decision, decide, report, shown
+from tests.matrix.verdicts import Decision, report, shown
 from tests.rendering import organisation
 from tests.trees import PERSON
 
@@ -33,7 +34,7 @@ renamed = partial(trees.renamed, organisation())
 ANSWERS = typer.Argument(help="NAME=VALUE; what is left out takes its first value.")
 ONLY = typer.Option(help=f"One check: {', '.join([*CHECKS, SUITES])}.")
 OPTION = typer.Option(help="Only the files that this question decides about.")
-CACHE = typer.Option(help="Use what earlier runs found.")
+CACHE = typer.Option(help="Take over what earlier runs found, but for a share.")
 PAGE = typer.Option("--report", help="Write a page about it, to look at offline.")
 LIMIT = typer.Option(help="How many to list.")
 
@@ -136,18 +137,18 @@ def decided(
     names: list[str], option: str, cache: bool
 ) -> Iterator[tuple[Template, Decision]]:
     """The decisions of these checks, one after another."""
-    records = RECORDS if cache else None
+    again: Callable[[str], bool] = drawn.again if cache else lambda key: True
     for name in names:
         with console.status(f"{name} …"):
             if name == SUITES:
                 paths = decided_by(template(), option)
-                for decision in suite.decisions(template(), records, paths):
+                for decision in suite.decisions(template(), Ledgers(again), paths):
                     yield template(), decision
                 continue
             for whole in (template(), renamed()) if name in NAMED else (template(),):
-                yield whole, decide(
-                    whole, CHECKS[name], decided_by(whole, option), records
-                )
+                paths = decided_by(whole, option)
+                ledgers = trees.ledgers(whole, again)
+                yield whole, decide_check(whole, CHECKS[name], ledgers, paths)
 
 
 def evaluations(whole: Template) -> int:

@@ -8,11 +8,12 @@ import ast
 import json
 import re
 import sys
-import tomllib
 from collections.abc import Callable, Iterator
 from functools import cache
 
+from tests.checks.tables import table
 from tests.matrix.project import Project
+from tests.matrix.template import Template
 from tests.matrix.verdicts import Check
 
 # Distributions that are imported by another name than their own.
@@ -99,11 +100,16 @@ def imports(project: Project, path: str) -> Imports:
 
 def own(project: Project, module: str) -> str:
     """The file of the project that a module is; empty if it is none."""
+    return next(filter(project.has, places(project.template, module)), "")
+
+
+@cache
+def places(template: Template, module: str) -> tuple[str, ...]:
+    """The files that a module may be in some project. What no project has is not looked for."""
     place = module.replace(".", "/")
-    for path in ("src/{}.py", "src/{}/__init__.py", "tests/{}.py", "tools/{}.py"):
-        if project.has(path.format(place)):
-            return path.format(place)
-    return ""
+    homes = (f"src/{place}.py", f"src/{place}/__init__.py")
+    others = (f"tests/{place}.py", f"tools/{place}.py")
+    return tuple(path for path in (*homes, *others) if path in template.files)
 
 
 def starting(project: Project) -> set[str]:
@@ -134,8 +140,8 @@ def groups(project: Project) -> dict[str, frozenset[str]]:
 @cache
 def declared_sets(pyproject: bytes) -> tuple[tuple[str, frozenset[str]], ...]:
     """The names of what is declared, set by set."""
-    settings = tomllib.loads(pyproject.decode())
-    sets = {"": settings["project"]["dependencies"], **settings["dependency-groups"]}
+    own = table(pyproject, "project")["dependencies"]
+    sets = {"": own, **table(pyproject, "dependency-groups")}
     return tuple(
         (group, frozenset(re.split(r"[^\w-]", line)[0].lower() for line in lines))
         for group, lines in sets.items()

@@ -1,18 +1,23 @@
 """One environment that holds all that any project declares, made once for all of them."""
 
-import hashlib
 import os
 import shutil
 import subprocess
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from tests.checks.tables import table
+from tests.matrix.ledger import hashed
 from tests.matrix.template import Template
 from tests.rendering import ROOT
 
 FOLDER = ROOT / ".tools" / "emitted"
+PYTHON = "3.11"
+"""The oldest that emitted projects run under. The verdicts of the ledger are from it."""
+DECLARED = Path(__file__).with_name("emitted.in")
+"""The lines of all projects, as `make lock` found them."""
+LOCKED = Path(__file__).with_name("emitted.txt")
 # What a stage of the pipeline calls lies beside the interpreter. A real install names the package's own folder.
 COMMAND = """\
 #!{python}
@@ -25,10 +30,9 @@ run()
 
 def declared(pyproject: bytes) -> tuple[str, ...]:
     """All that a project declares."""
-    settings = tomllib.loads(pyproject.decode())
-    groups = settings["dependency-groups"].values()
+    groups = table(pyproject, "dependency-groups").values()
     lines = {line for group in groups for line in group}
-    return tuple(sorted({*settings["project"]["dependencies"], *lines}))
+    return tuple(sorted({*table(pyproject, "project")["dependencies"], *lines}))
 
 
 @cache
@@ -45,31 +49,34 @@ def plain() -> dict[str, str]:
     return {**kept, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 
 
-@cache
-def installed(python: Path) -> tuple[str, ...]:
-    """The version of all that is in an environment, and of its interpreter."""
-    listed = (python.parents[1] / "lib").glob("python*/site-packages/*.dist-info")
-    return tuple(sorted(f"{path.parts[-3]} {path.name}" for path in listed))
+def lines(template: Template) -> str:
+    """Each line that some project declares."""
+    every = sorted({line for declared in declarations(template) for line in declared})
+    return "".join(f"{line}\n" for line in every)
+
+
+def locked() -> str:
+    """The versions that are installed, and the Python that they are installed for."""
+    return f"# Python {PYTHON}\n{LOCKED.read_text('utf-8')}"
 
 
 def environment(template: Template, package: str) -> Path:
-    """The interpreter of an environment with all of it. It is made anew when a line changes."""
-    lines = sorted({line for lines in declarations(template) for line in lines})
-    text = "\n".join(lines) + "\n"
-    folder = FOLDER / hashlib.sha256(text.encode()).hexdigest()[:16]
+    """The interpreter of an environment with all of it, as locked. A change of the lock makes another."""
+    assert lines(template) == DECLARED.read_text("utf-8"), (
+        f"{LOCKED.name} does not lock today's dependencies. Run `make lock`, or `make lock UPGRADE=` to keep "
+        "the versions that are there, and commit what changed."
+    )
+    folder = FOLDER / hashed(locked())
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():
         uv = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
         settings: Mapping[str, str] = {**os.environ, "UV_LINK_MODE": "hardlink"}
-        requirements = FOLDER / "requirements.txt"
-        # It is large: what other lines made is not kept.
+        # It is large: what another lock made is not kept.
         shutil.rmtree(FOLDER, ignore_errors=True)
-        FOLDER.mkdir(parents=True)
-        requirements.write_text(text, "utf-8")
         for command in (
-            ["venv", "--quiet", "--clear", "--python", ">=3.11", str(folder)],
+            ["venv", "--quiet", "--python", PYTHON, str(folder)],
             ["pip", "install", "--quiet", "--compile-bytecode", "--python", str(python)]
-            + ["--requirement", str(requirements)],
+            + ["--require-hashes", "--requirement", str(LOCKED)],
         ):
             subprocess.run([uv, *command], check=True, env=settings)
         (folder / "complete").touch()

@@ -2,14 +2,17 @@
 
 import re
 import shlex
-import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import PurePosixPath
 
 import yaml
 from markdown_it import MarkdownIt
 
+from tests.checks.dependencies import declared_sets
+from tests.checks.tables import table
 from tests.checks.texts import BUT
 from tests.matrix.project import Project
 from tests.matrix.verdicts import Check
@@ -17,12 +20,45 @@ from tests.matrix.verdicts import Check
 # Programs of a bare machine, and what `uv run` finds beside the project's own command.
 PYTHON = {"python", "python3"}
 FENCES = {"fence", "code_block"}
+MARKDOWN = MarkdownIt().enable("table")
 
 
-def markdown(text: str) -> tuple[list[str], list[str], list[str]]:
-    """The links of a page, its headings as anchors, and its code: spans, and lines of blocks."""
+@dataclass(frozen=True)
+class Page:
+    """The names that a Markdown page mentions."""
+
+    links: tuple[str, ...] = ()
+    anchors: tuple[str, ...] = ()
+    """Its headings, as links name them."""
+    code: tuple[str, ...] = ()
+    """Code spans, and the lines of code blocks."""
+
+
+@cache
+def markdown(text: str) -> Page:
+    """A page, section by section: pages have thousands of versions, and few sections."""
+    read = [section(part) for part in sections(text)]
+    return Page(*(tuple(chain.from_iterable(of)) for of in zip(*read, strict=True)))
+
+
+def sections(text: str) -> Iterator[str]:
+    """The parts of a page that begin with a heading; a fence hides what looks like one."""
+    lines: list[str] = []
+    fenced = False
+    for line in text.splitlines(keepends=True):
+        fenced ^= line.lstrip().startswith("```")
+        if line.startswith("#") and not fenced and lines:
+            yield "".join(lines)
+            lines = []
+        lines.append(line)
+    yield "".join(lines)
+
+
+@cache
+def section(text: str) -> tuple[list[str], list[str], list[str]]:
+    """The links of a section, its headings as anchors, and its code."""
     links, anchors, code = [], [], []
-    tokens = MarkdownIt().enable("table").parse(text)
+    tokens = MARKDOWN.parse(text)
     for place, token in enumerate(tokens):
         if token.type in FENCES and token.info != "mermaid":
             code += token.content.splitlines()
@@ -39,13 +75,15 @@ def markdown(text: str) -> tuple[list[str], list[str], list[str]]:
 
 def links(project: Project, page: str) -> Iterator[str]:
     """A relative link leads to a file, a folder or a heading."""
-    for link in markdown(project.text(page))[0]:
+    for link in markdown(project.text(page)).links:
         if re.match(r"[a-z]+:", link):
             continue
         path, _, anchor = link.partition("#")
         place = (PurePosixPath(page).parent / path).as_posix() if path else page
         found = project.has(place) or bool(project.files(f"{place.rstrip('/')}/*"))
-        if not found or (anchor and anchor not in markdown(project.text(place))[1]):
+        if not found or (
+            anchor and anchor not in markdown(project.text(place)).anchors
+        ):
             yield f"the link {link} leads nowhere"
 
 
@@ -64,7 +102,7 @@ def spoken(project: Project, path: str) -> list[str]:
     """Where a file may name a command: code in Markdown, what is quoted in Python, else all of it."""
     text = project.text(path)
     if path.endswith(".md"):
-        return markdown(text)[2]
+        return list(markdown(text).code)
     if path.endswith(".py"):
         return [a or b for a, b in re.findall(r"`([^`\n]+)`|\"([^\"\n]+)\"", text)]
     quoted = re.findall(r"['`]([^'`\n]+)['`]", text)
@@ -130,9 +168,7 @@ def brings(name: str) -> Callable[[bytes], bool]:
     """Whether a package of that name, with the command beside it, is declared."""
 
     def brought(pyproject: bytes) -> bool:
-        groups = tomllib.loads(pyproject.decode())["dependency-groups"].values()
-        lines = (line for group in groups for line in group)
-        return any(re.split(r"[^\w-]", line)[0] == name for line in lines)
+        return any(name in names for group, names in declared_sets(pyproject) if group)
 
     return brought
 
@@ -147,7 +183,7 @@ def settings_named(project: Project, page: str) -> Iterator[str]:
     """A setting in capitals that a page names is known to some file that is not a page."""
     capitals = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]+|HOST|PORT|STORE")
     named = {
-        n for code in markdown(project.text(page))[2] for n in capitals.findall(code)
+        n for code in markdown(project.text(page)).code for n in capitals.findall(code)
     }
     others = project.files(".env.example", ".github/workflows/*", "Dockerfile")
     for name in sorted(named):
@@ -178,10 +214,10 @@ def declared(project: Project, path: str) -> Iterator[str]:
 
 def named_by(pyproject: bytes) -> tuple[str, ...]:
     """The files and folders that a pyproject.toml names."""
-    settings = tomllib.loads(pyproject.decode())
-    about, tool = settings["project"], settings["tool"]
-    told = [about["readme"], *about.get("license-files", ())]
-    return (*told, *tool["mypy"]["files"], *tool["pytest"]["ini_options"]["testpaths"])
+    about = table(pyproject, "project")
+    named = [about["readme"], *about.get("license-files", ())]
+    named += table(pyproject, "tool.mypy")["files"]
+    return (*named, *table(pyproject, "tool.pytest.ini_options")["testpaths"])
 
 
 def pipeline(project: Project, path: str) -> Iterator[str]:

@@ -9,14 +9,17 @@ import re
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from tests.checks.dependencies import imports
+from tests.checks.tables import table
+from tests.matrix.ledger import hashed
 from tests.matrix.project import Project
 from tests.matrix.verdicts import Check, Problems
 
@@ -42,24 +45,30 @@ def formatted(project: Project, path: str) -> File:
 
 def layout_settings(pyproject: bytes) -> str:
     """What decides how code is laid out."""
-    settings = tomllib.loads(pyproject.decode())
-    tools = settings["tool"]
+    ruff = table(pyproject, "tool.ruff")
+    black = {"line-length": ruff["line-length"]}
     read = {
-        "requires-python": settings["project"]["requires-python"],
-        "black": tools.get("black", {"line-length": tools["ruff"]["line-length"]}),
-        "ruff": {k: v for k, v in tools["ruff"].items() if k != "lint"},
+        "requires-python": required(pyproject),
+        "black": table(pyproject, "tool.black") or black,
+        "ruff": {k: v for k, v in ruff.items() if k != "lint"},
     }
     return json.dumps(read, sort_keys=True)
 
 
 def lint_settings(pyproject: bytes) -> str:
     """What decides which rules there are."""
-    settings = tomllib.loads(pyproject.decode())
     read = {
-        "requires-python": settings["project"]["requires-python"],
-        "ruff": settings["tool"]["ruff"],
+        "requires-python": required(pyproject),
+        "ruff": table(pyproject, "tool.ruff"),
     }
     return json.dumps(read, sort_keys=True)
+
+
+def required(pyproject: bytes) -> str:
+    """The Python versions that a project runs under."""
+    found = re.search(rb'^requires-python = "(.+)"$', pyproject, re.MULTILINE)
+    assert found, "pyproject.toml does not say which Python it requires"
+    return found[1].decode()
 
 
 def linted(project: Project, path: str) -> File:
@@ -184,8 +193,15 @@ def ruff_check(files: Sequence[File]) -> dict[File, Problems]:
         return {f: tuple(found.get(str(place), ())) for place, f in placed.items()}
 
 
+def salt(name: str) -> str:
+    """All that a tool's verdicts depend on besides the files."""
+    return hashed(version(name), Path(__file__).read_text("utf-8"))
+
+
 CHECKS = (
-    Check("ruff format", formatted, CODE, settle=ruff_format),
-    Check("black", formatted, CODE, settle=black_format),
-    Check("ruff", linted, CODE, settle=ruff_check),
+    Check(
+        "ruff format", formatted, CODE, settle=ruff_format, salt=partial(salt, "ruff")
+    ),
+    Check("black", formatted, CODE, settle=black_format, salt=partial(salt, "black")),
+    Check("ruff", linted, CODE, settle=ruff_check, salt=partial(salt, "ruff")),
 )

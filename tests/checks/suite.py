@@ -9,7 +9,6 @@ import hashlib
 import json
 import subprocess
 import tempfile
-import tomllib
 from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,9 +20,12 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from tests.checks import environment, server
+from tests.checks.ledgers import EVERY_RUN, Ledgers
 from tests.checks.style import toml
+from tests.checks.tables import table
 from tests.matrix.answers import Known
-from tests.matrix.runs import Look, Record, decide_by_runs
+from tests.matrix.ledger import hashed
+from tests.matrix.runs import Look, decide_by_runs
 from tests.matrix.template import Template
 from tests.matrix.verdicts import Decision, Problems
 from tests.ownership import PACKAGE
@@ -84,8 +86,7 @@ WORKERS = 2
 
 def pytest_settings(pyproject: bytes) -> str:
     """What pytest is told."""
-    settings = tomllib.loads(pyproject.decode())
-    return json.dumps(settings["tool"]["pytest"]["ini_options"], sort_keys=True)
+    return json.dumps(table(pyproject, "tool.pytest.ini_options"), sort_keys=True)
 
 
 def assumed(content: bytes) -> str:
@@ -265,18 +266,18 @@ def files(template: Template) -> list[str]:
 
 def decisions(
     template: Template,
-    records: Path | None,
+    ledgers: Ledgers = EVERY_RUN,
     paths: Container[str] | None = None,
 ) -> Iterator[Decision]:
     """What each emitted test file says of every project; if some are named, what those say."""
     named = [file for file in files(template) if paths is None or file in paths]
-    looks, salt = views(template), key(template)
+    looks, hash_ = views(template), salt(template)
     with servers(template) as free, ThreadPoolExecutor(WORKERS) as pool:
 
         def decide(file: str) -> Decision:
-            record = Record(records and records / f"{Path(file).stem}.json", salt)
+            ledger = ledgers.of(f"passes {Path(file).stem}", hash_)
             run = partial(execute, template, free, file)
-            return decide_by_runs(template, "passes", file, run, record, looks)
+            return decide_by_runs(template, "passes", file, run, ledger, looks)
 
         # What takes longest begins first, so that no worker is left with it in the end.
         order = sorted(named, key=lambda file: file not in LONG)
@@ -284,10 +285,8 @@ def decisions(
         yield from (decided[file].result() for file in named)
 
 
-def key(template: Template) -> str:
-    """What the verdicts depend on beside the projects' files."""
-    code = b"".join(Path(f).read_bytes() for f in (__file__, server.__file__))
-    lines = json.dumps(
-        environment.installed(environment.environment(template, PACKAGE))
-    )
-    return hashlib.sha256(code + lines.encode()).hexdigest()
+def salt(template: Template) -> str:
+    """All that the verdicts depend on besides the projects' files."""
+    code = (Path(f).read_text("utf-8") for f in (__file__, server.__file__))
+    lines = environment.declarations(template)
+    return hashed(environment.locked(), lines, *code)

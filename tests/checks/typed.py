@@ -8,15 +8,16 @@ import json
 import os
 import subprocess
 import tempfile
-import tomllib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.checks import environment
+from tests.checks import environment, interfaces, style
 from tests.checks.interfaces import followed, interface
 from tests.checks.style import toml
+from tests.checks.tables import table
+from tests.matrix.ledger import hashed
 from tests.matrix.project import Project
 from tests.matrix.verdicts import Check, Problems
 from tests.ownership import PACKAGE
@@ -33,8 +34,8 @@ class Module:
     seen: tuple[tuple[str, str | None], ...]
     """The interfaces that it sees, its own among them; where a project could hold a file and does not, nothing."""
     settings: str
-    python: Path
-    installed: tuple[str, ...]
+    # Where it lies says nothing about the verdict: what is in it is a part of the salt.
+    python: Path = field(repr=False, compare=False)
 
 
 @dataclass
@@ -58,7 +59,7 @@ class Run:
 
 def mypy_settings(pyproject: bytes) -> str:
     """What mypy is told."""
-    settings = tomllib.loads(pyproject.decode())["tool"]["mypy"]
+    settings = table(pyproject, "tool.mypy")
     assert settings["strict"], "a function may leave its types unsaid"
     return json.dumps({k: v for k, v in settings.items() if k != "files"})
 
@@ -75,10 +76,7 @@ def typed(project: Project, path: str) -> Module:
             todo += followed(other, seen[other] or "")
     settings = project.view("pyproject.toml", mypy_settings) or ""
     python = environment.environment(project.template, PACKAGE)
-    installed = environment.installed(python)
-    return Module(
-        path, content, tuple(sorted(seen.items())), settings, python, installed
-    )
+    return Module(path, content, tuple(sorted(seen.items())), settings, python)
 
 
 def mypy(modules: Sequence[Module]) -> dict[Module, Problems]:
@@ -135,4 +133,10 @@ def told(run: Run, folder: Path, kept: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-CHECKS = (Check("mypy", typed, ("*.py",), settle=mypy, slow=True),)
+def salt() -> str:
+    """All that mypy's verdicts depend on besides the modules."""
+    code = (__file__, interfaces.__file__, style.__file__)
+    return hashed(environment.locked(), *(Path(f).read_text("utf-8") for f in code))
+
+
+CHECKS = (Check("mypy", typed, ("*.py",), settle=mypy, salt=salt),)

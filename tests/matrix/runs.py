@@ -4,19 +4,18 @@ Unlike a check, a program names what it reads only by reading it, and not always
 it read, and holds for each combination whose project has the same there. A combination that no run holds for is run next.
 """
 
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import cached_property
 
 from tests.matrix.answers import Known
 from tests.matrix.cells import Reader
+from tests.matrix.ledger import HEAL, ContradictionError, Ledger
 from tests.matrix.project import reader
 from tests.matrix.questions import Way
 from tests.matrix.template import Template
-from tests.matrix.verdicts import Decision, Problems, failing
+from tests.matrix.verdicts import Cost, Decision, Problems, failing, shown
 
 Look = tuple[str, str]
 """A path, and what was looked at: its content, whether it is there, what a folder lists."""
@@ -28,6 +27,9 @@ class Run:
 
     looks: tuple[tuple[Look, object], ...]
     problems: Problems
+    seconds: float
+    taken_over: bool = False
+    """Whether the ledger has it, and nothing was run."""
 
     def holds(self, read: Reader) -> bool:
         """Whether it would have gone the same way here."""
@@ -36,33 +38,94 @@ class Run:
 
 Execute = Callable[[Known], tuple[Sequence[Look], Problems]]
 """Run the program on the project of these answers."""
+Views = Mapping[str, Callable[[bytes], object]]
+"""Looks at a part of a file."""
 
 
-class Record:
-    """Runs of one program, kept in a file between sessions. The key says what else the program depends on."""
+class Runs:
+    """The runs of one program, as many as the combinations need."""
 
-    def __init__(self, file: Path | None, key: str) -> None:
-        self._file = file
-        self._key = key
-        self.runs: list[Run] = []
-        self.kept = 0
-        if file is not None and file.exists():
-            stored = json.loads(file.read_text("utf-8"))
-            self.runs = [_loaded(run) for run in stored["runs"] if stored["key"] == key]
-            self.kept = len(self.runs)
+    def __init__(
+        self,
+        template: Template,
+        subject: str,
+        execute: Execute,
+        ledger: Ledger,
+        views: Views,
+    ) -> None:
+        self.found: list[Run] = []
+        self._template = template
+        self._subject = subject
+        self._execute = execute
+        self._ledger = ledger
+        self._views = views
 
-    def add(self, run: Run) -> None:
-        """Keep a run; in the file only if it found nothing, for a failure may be the machine's."""
-        self.runs.append(run)
-        if self._file is not None and not run.problems:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            stored = [run.looks for run in self.runs if not run.problems]
-            text = json.dumps({"key": self._key, "runs": stored})
-            self._file.write_text(text, "utf-8")
+    def here(self, way: Way) -> Run | None:
+        """The run that holds for a way; none where the subject is not there."""
+        if not self._template.present(self._subject, way):
+            return None
+        read = self._reader(way)
+        for run in reversed(self.found):
+            if run.holds(read):
+                return run
+        known = self._template.questions.completed(way.known)
+        self.found.append(self._taken_over(read, known) or self._executed(known))
+        assert self.found[-1].holds(read)
+        return self.found[-1]
 
+    def _reader(self, way: Way) -> Reader:
+        look = reader(self._template, way)
+        return lambda key: look((key[0], self._views.get(key[1], key[1])))  # type: ignore[index]
 
-def _loaded(looks: list[Any]) -> Run:
-    return Run(tuple(((str(p), str(what)), seen) for (p, what), seen in looks), ())
+    def _taken_over(self, read: Reader, known: Known) -> Run | None:
+        """What the ledger says of these values. Where it is drawn, the program must say the same."""
+        for looks in self._ledger.reads:
+            values = tuple(map(read, looks))
+            key = self._ledger.key(looks, values)
+            if key not in self._ledger:
+                continue
+            if not self._ledger.again(key):
+                seen = tuple(zip(looks, values, strict=True))
+                return Run(seen, (), self._ledger.seconds(key), taken_over=True)
+            run = self._executed(known)
+            if run.problems:
+                raise ContradictionError(
+                    f"The ledger says that {self._subject} passes, and it fails under {shown(known)}: {run.problems}. {HEAL}"
+                )
+            return run
+        return None
+
+    def _executed(self, known: Known) -> Run:
+        began = time.perf_counter()
+        looks, problems = self._execute(known)
+        read = self._reader(Way(self._template.questions, known))
+        seen = tuple((look, read(look)) for look in dict.fromkeys(looks))
+        return Run(seen, problems, time.perf_counter() - began)
+
+    @cached_property
+    def reads(self) -> tuple[Look, ...]:
+        """All that some run looked at."""
+        return tuple(sorted({look for run in self.found for look, _ in run.looks}))
+
+    def keep(self) -> Iterator[Cost]:
+        """Keep what passed, and say which answers each run is due to.
+
+        A verdict is kept by the values of all that some run looked at. These decide it as well as the run's own looks do,
+        and need one line of looks instead of one for each run.
+        """
+        counted: set[int] = set()
+        ways = self._template.questions.explore(
+            lambda way: (self.here(way), [*map(self._reader(way), self.reads)])
+        )
+        for known, (run, values) in ways:
+            if run is None:
+                continue
+            seconds = 0.0 if id(run) in counted else run.seconds
+            counted.add(id(run))
+            yield known, seconds
+            if not run.problems:
+                self._ledger.add(self._ledger.key(self.reads, tuple(values)), seconds)
+        self._ledger.save(self.reads)
 
 
 def decide_by_runs(
@@ -70,38 +133,29 @@ def decide_by_runs(
     name: str,
     subject: str,
     execute: Execute,
-    record: Record,
-    views: Mapping[str, Callable[[bytes], object]],
+    ledger: Ledger,
+    views: Views,
 ) -> Decision:
-    """Decide for every combination that has the subject what a program finds. `views` are looks at a part of a file."""
+    """Decide for every combination that has the subject what a program finds.
+
+    What passes by the ledger is taken over, but for a share that is repeated.
+    """
     began = time.perf_counter()
-
-    def looking(way: Way) -> Reader:
-        look = reader(template, way)
-        return lambda key: look((key[0], views.get(key[1], key[1])))  # type: ignore[index]
-
-    def verdict(way: Way) -> Problems:
-        if not template.present(subject, way):
-            return ()
-        read = looking(way)
-        # The newest first: a template that changed has left older runs behind.
-        for run in reversed(record.runs):
-            if run.holds(read):
-                return run.problems
-        known = template.questions.completed(way.known)
-        looks, problems = execute(known)
-        seen = looking(Way(template.questions, known))
-        run = Run(tuple((look, seen(look)) for look in dict.fromkeys(looks)), problems)
-        record.add(run)
-        assert run.holds(read)
-        return problems
-
-    ways = list(template.questions.explore(verdict))
-    found = failing(template.questions, name, subject, ways)
-    new = len(record.runs) - record.kept
+    runs = Runs(template, subject, execute, ledger, views)
+    found = [(known, run) for known, run in template.questions.explore(runs.here)]
+    ways = [(known, run.problems if run else ()) for known, run in found]
+    problems = failing(template.questions, name, subject, ways)
+    costs = tuple(runs.keep())
+    executed = sum(not run.taken_over for run in runs.found)
     seconds = time.perf_counter() - began
-    looks = (look for run in record.runs for look, _ in run.looks)
-    opened = frozenset(path for path, what in looks if what.startswith("content"))
+    opened = frozenset(p for p, what in runs.reads if what.startswith("content"))
     return Decision(
-        f"{name} {subject}", tuple(found), 1, len(ways), new, seconds, opened
+        f"{name} {subject}",
+        tuple(problems),
+        1,
+        len(ways),
+        executed,
+        seconds,
+        opened,
+        costs,
     )

@@ -41,7 +41,7 @@ class Template:
         self.paths: dict[str, list[Source]] = {}
         self._texts: dict[str, bytes] = {}
         self._digests: dict[str, list[tuple[Sequence[tuple[str, Answer]], str]]] = {}
-        self._views: dict[tuple[str, Callable[[bytes], Hashable]], View] = {}
+        self._views: dict[tuple[str, Callable[[bytes], Hashable] | None], View] = {}
         matcher = lambda trace: self.questions.evaluate(trace, self._matcher)
         self._excluded = Cell("_exclude", matcher)
         self._matchers = [m for _, m in self.questions.explore(self._excluded)]
@@ -85,6 +85,22 @@ class Template:
 
     def digest(self, path: str, way: Way) -> str:
         """What a file holds, in short; nothing where there is none."""
+        # A file in many pieces has many versions: walk their tree instead of joining the pieces each time.
+        if path in self._in_pieces:
+            return str(self.view(path, None, way) or "")
+        return self._digest(path, way)
+
+    @cached_property
+    def _in_pieces(self) -> frozenset[str]:
+        """The paths that sources in pieces go to. One version for each combination is no tree to keep."""
+        return frozenset(
+            path
+            for path, sources in self.paths.items()
+            if any(len(parts) > 1 for s in sources for parts in s.contents.values())
+            and len(self.questions_of(path)) < len(self.questions.names)
+        )
+
+    def _digest(self, path: str, way: Way) -> str:
         content = self.content(path, way)
         if content is None:
             return ""
@@ -111,15 +127,20 @@ class Template:
                     yield source, extra
 
     def view(
-        self, path: str, of: Callable[[bytes], Hashable], way: Way
+        self, path: str, of: Callable[[bytes], Hashable] | None, way: Way
     ) -> Hashable | None:
-        """What a function says of a file's content, by the answers that matter to it; nothing where there is none."""
+        """What a function says of a file's content, by the answers that matter to it; nothing where there is none.
+
+        Without a function, the content's digest.
+        """
         if path not in self._digests:
-            found = self.questions.explore(lambda way: self.digest(path, way))
+            found = self.questions.explore(lambda way: self._digest(path, way))
             self._digests[path] = [(list(known.items()), told) for known, told in found]
         if (path, of) not in self._views:
             versions = {digest for _, digest in self._digests[path] if digest}
-            said = {digest: of(self.text(digest)) for digest in versions}
+            said: dict[str, Hashable] = {
+                digest: of(self.text(digest)) if of else digest for digest in versions
+            }
             rows = [(asked, said.get(digest)) for asked, digest in self._digests[path]]
             self._views[path, of] = View(rows)
         return self._views[path, of](way)

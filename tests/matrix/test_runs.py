@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.matrix.answers import Known
+from tests.matrix.ledger import Ledger
 from tests.matrix.questions import Way
-from tests.matrix.runs import Look, Record, decide_by_runs
+from tests.matrix.runs import Look, decide_by_runs
 from tests.matrix.synthetic import adversary
 from tests.matrix.template import Template
 from tests.matrix.verdicts import Decision, Problems, shown
@@ -48,13 +49,13 @@ def long(content: bytes) -> bool:
 VIEWS: dict[str, Callable[[bytes], object]] = {"long": long}
 
 
-def decided(template: Template, program: Program, record: Record) -> Decision:
-    return decide_by_runs(template, "runs", "names.txt", program, record, VIEWS)
+def decided(template: Template, program: Program, ledger: Ledger) -> Decision:
+    return decide_by_runs(template, "runs", "names.txt", program, ledger, VIEWS)
 
 
 def test_one_run_counts_for_all_that_look_the_same(template: Template) -> None:
     program = Program(template)
-    decision = decided(template, program, Record(None, ""))
+    decision = decided(template, program, Ledger())
     (failing,) = decision.failing
     assert [shown(answers) for answers in failing.answers] == ["mode=fast"]
     # Whether it is fast, whether aws is there, what the vault holds, and whether a name is big.
@@ -69,21 +70,31 @@ def way_of(template: Template, known: Known) -> Way:
     return Way(template.questions, known)
 
 
-def test_runs_are_kept_as_long_as_their_key_is_the_same(
+def test_a_run_is_taken_over_until_its_salt_changes(
     template: Template, tmp_path: Path
 ) -> None:
-    file = tmp_path / "record.json"
+    file = tmp_path / "ledger.txt"
     first = Program(template)
-    decision = decided(template, first, Record(file, "one"))
+    decision = decided(template, first, Ledger(file, "one"))
+    text = file.read_text("utf-8")
     again = Program(template)
-    assert decided(template, again, Record(file, "one")).failing == decision.failing
-    # What failed is run anew: it may have been the machine's fault.
+    assert decided(template, again, Ledger(file, "one")).failing == decision.failing
+    # A failure is not kept: it may have been the machine's fault.
     assert again.ran
     assert all("size=big" in ran and "mode=fast" in ran for ran in again.ran)
+    assert file.read_text("utf-8") == text
     assert not decision.opened, "it only asked for files, and looked at a part of one"
     other = Program(template)
-    assert decided(template, other, Record(file, "two")).failing == decision.failing
-    assert other.ran == first.ran
+    assert decided(template, other, Ledger(file, "two")).failing == decision.failing
+    assert len(other.ran) == len(first.ran)
+
+
+def test_each_run_is_due_to_some_answers(template: Template) -> None:
+    decision = decided(template, Program(template), Ledger())
+    spent = [known for known, seconds in decision.costs if seconds]
+    assert len(spent) == decision.plans
+    counted = sum(template.questions.count(known) for known, _ in decision.costs)
+    assert counted == template.questions.count({})
 
 
 def test_a_listing_and_a_folder_are_looks(template: Template) -> None:

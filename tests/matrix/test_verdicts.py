@@ -126,25 +126,6 @@ def test_plans_are_settled_together_and_once_each(template: Template) -> None:
     assert {failed.subject for failed in failing} == {"part-x/own.txt"}
 
 
-def test_a_slow_verdict_is_kept(template: Template, tmp_path: Path) -> None:
-    settled: list[bytes] = []
-
-    def settle(plans: Sequence[bytes]) -> dict[bytes, Problems]:
-        settled.extend(plans)
-        return {plan: ("an x",) if b"x" in plan else () for plan in plans}
-
-    def plan(project: Project, path: str) -> bytes | None:
-        return project.content(path)
-
-    check = Check("slow", plan, ("part-*",), settle=settle, slow=True)
-    first = decide(template, check, records=tmp_path).failing
-    once = list(settled)
-    assert decide(template, check, records=tmp_path).failing == first
-    assert settled == once
-    decide(template, check)
-    assert settled == once * 2
-
-
 def test_a_check_is_only_about_the_files_that_are_there(template: Template) -> None:
     paths = []
 

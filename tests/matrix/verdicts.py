@@ -1,14 +1,12 @@
 """Checks of every project, and the answers under which one fails."""
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from tests.matrix.answers import Known
+from tests.matrix.ledger import HEAL, ContradictionError, Ledger
 from tests.matrix.project import Project, looking
 from tests.matrix.questions import Questions
 from tests.matrix.template import Template
@@ -17,6 +15,7 @@ Problems = tuple[str, ...]
 Plan = Hashable
 """What a check wants to know, made of nothing but what it looked at: equal plans have equal problems."""
 Settle = Callable[[Sequence[Any]], Mapping[Any, Problems]]
+Cost = tuple[Known, float]
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,8 @@ class Check:
     """And of those that it is not about after all."""
     settle: Settle = field(default=lambda plans: {plan: tuple(plan) for plan in plans})
     """Find the problems of all plans at once. By default a plan is the problems themselves."""
-    slow: bool = False
-    """Whether verdicts are worth keeping between sessions. A plan then says all by its `repr`, the tool's version too."""
+    salt: Callable[[], str] | None = None
+    """Hash all that verdicts depend on besides the plans, such as the tool's version. Verdicts with one are kept in a ledger."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +67,20 @@ class Decision:
     seconds: float
     opened: frozenset[str] = frozenset()
     """The files that a program which was run has opened."""
+    costs: tuple[Cost, ...] = ()
+    """What each run of a program took, and the answers that it was for."""
 
 
 def decide(
     template: Template,
     check: Check,
     paths: Container[str] | None = None,
-    records: Path | None = None,
+    ledger: Ledger | None = None,
 ) -> Decision:
-    """Decide a check for every combination; of files, if some are named, for those alone."""
+    """Decide a check for every combination; of files, if some are named, for those alone.
+
+    What passes by the ledger is taken over, but for a share that is repeated.
+    """
     began = time.perf_counter()
     ways: list[tuple[str, Known, Plan]] = []
     about_ = [
@@ -93,8 +97,10 @@ def decide(
     problems: dict[Plan, Problems] = {None: ()}
     plans = list(dict.fromkeys(plan for _, _, plan in ways if plan is not None))
     problems |= {plan: (plan.reason,) for plan in plans if isinstance(plan, Crash)}
-    settle = kept(check, records) if check.slow and records else check.settle
-    problems |= settle([plan for plan in plans if plan not in problems])
+    open_ = [plan for plan in plans if plan not in problems]
+    problems |= settled(check, open_, ledger or Ledger())
+    if ledger is not None and paths is None:
+        ledger.save()
     found: list[Failing] = []
     for subject in about_:
         of = [(known, problems[plan]) for s, known, plan in ways if s == subject]
@@ -105,23 +111,26 @@ def decide(
     )
 
 
-def kept(check: Check, records: Path) -> Settle:
-    """Settle only what no earlier session has settled."""
-
-    def file(plan: Plan) -> Path:
-        digest = hashlib.sha256(repr(plan).encode()).hexdigest()
-        return records / f"{check.name} {digest}.json"
-
-    def settle(plans: Sequence[Plan]) -> dict[Plan, Problems]:
-        found = check.settle([plan for plan in plans if not file(plan).exists()])
-        records.mkdir(parents=True, exist_ok=True)
-        for plan, problems in found.items():
-            file(plan).write_text(json.dumps(problems), "utf-8")
-        return {
-            plan: tuple(json.loads(file(plan).read_text("utf-8"))) for plan in plans
-        }
-
-    return settle
+def settled(
+    check: Check, plans: Sequence[Plan], ledger: Ledger
+) -> dict[Plan, Problems]:
+    """The problems of all plans: those that the ledger has pass, unless they are drawn to be settled again."""
+    keys = {plan: ledger.key(plan) for plan in plans}
+    passed = {plan for plan in plans if keys[plan] in ledger}
+    drawn = {plan for plan in passed if ledger.again(keys[plan])}
+    began = time.perf_counter()
+    todo = [plan for plan in plans if plan not in passed or plan in drawn]
+    found = dict(check.settle(todo))
+    seconds = (time.perf_counter() - began) / (len(todo) or 1)
+    for plan in drawn:
+        if found[plan]:
+            raise ContradictionError(
+                f"The ledger says that a plan of the check {check.name} passes, and it fails: {found[plan]}. {HEAL}"
+            )
+    for plan in plans:
+        if not found.get(plan):
+            ledger.add(keys[plan], seconds)
+    return {plan: found.get(plan, ()) for plan in plans}
 
 
 def failing(

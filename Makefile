@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help new test matrix bench bench-serving bench-update lint format examples tags release lock
+.PHONY: help new test prove matrix bench bench-serving bench-update lint format examples tags release lock
 
 PYTHON ?= python3
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
@@ -19,8 +19,11 @@ help:  ## say what there is
 new: .venv/command
 	@$(RUN) -m slipway new --from "$$FROM" --ref "$$REF" --adopt "$$DATA" --target "$$TARGET" -- "$$DEST" $(ARGS)
 
-test: .venv/developer  ## run every test; REQUIRE_ALL=1 makes a skip a failure
+test: .venv/developer  ## prove every combination, with what earlier runs proved; REQUIRE_ALL=1 makes a skip a failure
 	$(RUN) -m pytest $(or $(ARGS),--numprocesses=2)
+
+prove: .venv/developer  ## prove everything from nothing; the committed verdicts are found once more
+	PROVE=1 $(RUN) -m pytest $(or $(ARGS),--numprocesses=2)
 
 matrix: .venv/developer  ## decide every combination of answers; ARGS="count" and others say more
 	@$(RUN) -m tests.checks $(or $(ARGS),run)

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import pytest
 from pytest_copier.plugin import CopierFixture
-from xdist.scheduler import LoadScopeScheduling
 
+from tests import lanes, summary
 from tests.checkout import Checkout, today
 from tests.drawn import PROVE
 from tests.rendering import ROOT
@@ -18,11 +18,6 @@ from tests.rendering import ROOT
 os.environ["PATH"] += f"{os.pathsep}{ROOT / '.tools' / 'bin'}"
 # However this was started, in the background too: what it starts can be interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-# What these ask of the matrix is decided once for all of them, if one process runs them.
-DECIDED = {
-    *("test_command.py", "test_files.py", "test_matrix.py"),
-    *("test_presets.py", "test_seeded.py"),
-}
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL", "0") not in {"", "0"}
 
 
@@ -57,27 +52,33 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     return checkout
 
 
-class Lanes(LoadScopeScheduling):  # type: ignore[misc]
-    """Of several processes that share the tests, each takes whole files; a folder's stay together."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        folder, _, file = nodeid.partition("::")[0].rpartition("/")
-        group = file if folder == "tests" else folder
-        return "tests/matrix" if file in DECIDED else group
+def pytest_configure(config: pytest.Config) -> None:
+    """Report once: from the process that no other one started."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(summary.Summary())
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
-    return Lanes(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> lanes.Lanes:
+    return lanes.Lanes(config, log)
 
 
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Leave to `make prove` what is marked so."""
+    """Leave to `make prove` what is marked so, and begin with what takes longest."""
     left = [] if PROVE else [item for item in items if item.get_closest_marker("prove")]
     if left:
+        summary.left(left)
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if item not in left]
+    lanes.longest_first(items)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand on what this process counted to the one that reports."""
+    if hasattr(session.config, "workeroutput"):
+        found = {name: dict(counts) for name, counts in summary.FOUND.items()}
+        session.config.workeroutput["found"] = found
 
 
 def _as_failure(report: Any) -> None:

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from tests.checks import CHECKS, NAMED, suite, unexcused
+from tests import summary
+from tests.checks import CHECKS, NAMED, budget, suite, unexcused
 from tests.checks.excuses import EXCUSES
 from tests.matrix.dead import alike, untaken
 from tests.matrix.faults import faults
@@ -108,7 +109,10 @@ def test_what_is_refused_is_refused_by_copier_for_the_same_reason() -> None:
 
 @pytest.fixture(scope="module")
 def emitted() -> dict[str, Decision]:
-    return {decision.check: decision for decision in suite.decisions(template())}
+    decisions = {decision.check: decision for decision in suite.decisions(template())}
+    for found in decisions.values():
+        summary.decided(found)
+    return decisions
 
 
 def test_verbs_are_taken_away_with_what_they_alone_import() -> None:
@@ -133,3 +137,10 @@ def test_each_emitted_test_file_passes_wherever_it_is(
     failing = emitted[f"passes {file}"].failing
     told = [report(failure, template().questions) for failure in failing]
     assert not told, "\n\n".join(told)
+
+
+def test_each_emitted_test_file_keeps_to_its_budget(
+    emitted: dict[str, Decision],
+) -> None:
+    told = [line for decision in emitted.values() for line in budget.over(decision)]
+    assert not told, "\n".join(told)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from tests import drawn
+from tests import drawn, summary
 from tests.checks import CHECKS, decide_check
 from tests.checks.ledgers import Ledgers
 from tests.matrix.answers import Known
@@ -90,7 +90,9 @@ def values(known: Known) -> dict[str, str]:
 @cache
 def decision(whole: Callable[[], Template], check: str) -> Decision:
     """What a check says of all projects."""
-    return decide_check(whole(), CHECKS[check], ledgers(whole()))
+    found = decide_check(whole(), CHECKS[check], ledgers(whole()))
+    summary.decided(found)
+    return found
 
 
 def ledgers(whole: Template, again: Callable[[str], bool] = drawn.again) -> Ledgers:

@@ -6,14 +6,14 @@ it read, and holds for each combination whose project has the same there. A comb
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from tests.matrix.answers import Known
 from tests.matrix.cells import Reader
 from tests.matrix.ledger import HEAL, ContradictionError, Ledger
 from tests.matrix.project import reader
-from tests.matrix.questions import Way
+from tests.matrix.questions import Questions, Way
 from tests.matrix.template import Template
 from tests.matrix.verdicts import Cost, Decision, Problems, failing, shown
 
@@ -30,6 +30,8 @@ class Run:
     seconds: float
     taken_over: bool = False
     """Whether the ledger has it, and nothing was run."""
+    repeated: bool = False
+    """Whether the ledger has it, and it was run once more."""
 
     def holds(self, read: Reader) -> bool:
         """Whether it would have gone the same way here."""
@@ -87,7 +89,7 @@ class Runs:
             if not self._ledger.again(key):
                 seen = tuple(zip(looks, values, strict=True))
                 return Run(seen, (), self._ledger.seconds(key), taken_over=True)
-            run = self._executed(known)
+            run = replace(self._executed(known), repeated=True)
             if run.problems:
                 raise ContradictionError(
                     f"The ledger says that {self._subject} passes, and it fails under {shown(known)}: {run.problems}. {HEAL}"
@@ -146,16 +148,33 @@ def decide_by_runs(
     ways = [(known, run.problems if run else ()) for known, run in found]
     problems = failing(template.questions, name, subject, ways)
     costs = tuple(runs.keep())
-    executed = sum(not run.taken_over for run in runs.found)
-    seconds = time.perf_counter() - began
     opened = frozenset(p for p, what in runs.reads if what.startswith("content"))
     return Decision(
         f"{name} {subject}",
         tuple(problems),
         1,
         len(ways),
-        executed,
-        seconds,
+        sum(not run.taken_over for run in runs.found),
+        time.perf_counter() - began,
         opened,
         costs,
+        taken_over=sum(run.taken_over for run in runs.found),
+        repeated=sum(run.repeated for run in runs.found),
     )
+
+
+def marginal(
+    questions: Questions, decisions: Sequence[Decision]
+) -> dict[str, tuple[int, float]]:
+    """For each question, the runs and their seconds that none of its first answers needs."""
+    first = {name: questions.completed({}, [name])[name] for name in questions.names}
+    found = {}
+    for name in questions.names:
+        due = [
+            seconds
+            for decision in decisions
+            for known, seconds in decision.costs
+            if seconds and known.get(name, first[name]) != first[name]
+        ]
+        found[name] = (len(due), sum(due))
+    return found

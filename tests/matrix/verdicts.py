@@ -63,12 +63,16 @@ class Decision:
     ways: int
     """The parts into which the subjects' looks divide all combinations."""
     plans: int
-    """What had to be settled."""
+    """What had to be settled, or run."""
     seconds: float
     opened: frozenset[str] = frozenset()
     """The files that a program which was run has opened."""
     costs: tuple[Cost, ...] = ()
-    """What each run of a program took, and the answers that it was for."""
+    """The seconds that each run of a program took, and the first answers that it was needed for."""
+    taken_over: int = 0
+    """Verdicts of the ledger that were neither settled nor run."""
+    repeated: int = 0
+    """Verdicts of the ledger that were found once more."""
 
 
 def decide(
@@ -98,38 +102,45 @@ def decide(
     plans = list(dict.fromkeys(plan for _, _, plan in ways if plan is not None))
     problems |= {plan: (plan.reason,) for plan in plans if isinstance(plan, Crash)}
     open_ = [plan for plan in plans if plan not in problems]
-    problems |= settled(check, open_, ledger or Ledger())
-    if ledger is not None and paths is None:
+    ledger = ledger or Ledger()
+    kept = {plan for plan in open_ if ledger.key(plan) in ledger}
+    again = {plan for plan in kept if ledger.again(ledger.key(plan))}
+    problems |= settled(check, open_, kept - again, ledger)
+    # Only a decision about all files knows which lines no combination needs.
+    if paths is None:
         ledger.save()
     found: list[Failing] = []
     for subject in about_:
         of = [(known, problems[plan]) for s, known, plan in ways if s == subject]
         found += failing(template.questions, check.name, subject, of)
-    seconds = time.perf_counter() - began
     return Decision(
-        check.name, tuple(found), len(about_), len(ways), len(plans), seconds
+        check.name,
+        tuple(found),
+        len(about_),
+        len(ways),
+        len(plans) - len(kept) + len(again),
+        time.perf_counter() - began,
+        taken_over=len(kept) - len(again),
+        repeated=len(again),
     )
 
 
 def settled(
-    check: Check, plans: Sequence[Plan], ledger: Ledger
+    check: Check, plans: Sequence[Plan], believed: Container[Plan], ledger: Ledger
 ) -> dict[Plan, Problems]:
-    """The problems of all plans: those that the ledger has pass, unless they are drawn to be settled again."""
-    keys = {plan: ledger.key(plan) for plan in plans}
-    passed = {plan for plan in plans if keys[plan] in ledger}
-    drawn = {plan for plan in passed if ledger.again(keys[plan])}
+    """The problems of all plans. Those that are believed pass, as the ledger says; a contradiction ends everything."""
+    todo = [plan for plan in plans if plan not in believed]
     began = time.perf_counter()
-    todo = [plan for plan in plans if plan not in passed or plan in drawn]
     found = dict(check.settle(todo))
     seconds = (time.perf_counter() - began) / (len(todo) or 1)
-    for plan in drawn:
-        if found[plan]:
-            raise ContradictionError(
-                f"The ledger says that a plan of the check {check.name} passes, and it fails: {found[plan]}. {HEAL}"
-            )
     for plan in plans:
-        if not found.get(plan):
-            ledger.add(keys[plan], seconds)
+        key, problems = ledger.key(plan), found.get(plan)
+        if problems and key in ledger:
+            raise ContradictionError(
+                f"The ledger says that a plan of the check {check.name} passes, and it fails: {problems}. {HEAL}"
+            )
+        if not problems:
+            ledger.add(key, seconds)
     return {plan: found.get(plan, ()) for plan in plans}
 
 

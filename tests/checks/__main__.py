@@ -1,19 +1,21 @@
 """The matrix on the command line: `uv run matrix`, or `make matrix ARGS=...` where uv is missing."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from tests import drawn, trees
 from tests.checks import CHECKS, NAMED, decide_check, page, suite, unexcused
 from tests.checks.ledgers import Ledgers
 from tests.matrix.answers import Known
 from tests.matrix.faults import faults
+from tests.matrix.runs import marginal
 from tests.matrix.template import Template
 from tests.matrix.verdicts import Decision, report, shown
 from tests.rendering import organisation
@@ -120,10 +122,11 @@ def run(
         decisions.append(decision)
         console.print(
             f"{'[red]✗[/]' if left else '[green]✓[/]'} {decision.check}: {decision.subjects} files,"
-            f" {decision.ways} ways, {decision.plans} settled, {decision.seconds:.1f} s"
+            f" {decision.ways} ways, {decision.plans} settled, {decision.taken_over} taken over, {decision.seconds:.1f} s"
         )
     for failure in told:
         console.print(f"\n{failure}", markup=False)
+    show_costs([decision for decision in decisions if decision.costs])
     seconds = time.perf_counter() - began
     if report_to is not None:
         told_page = page.page(template(), decisions, told, seconds)
@@ -131,6 +134,18 @@ def run(
         console.print(f"{report_to} tells more")
     console.print(f"{seconds:.1f} s, {len(told)} problems")
     raise typer.Exit(1 if told else 0)
+
+
+def show_costs(decisions: Sequence[Decision]) -> None:
+    """Print what each question adds to the runs of the emitted tests."""
+    if not decisions:
+        return
+    table = Table("question", "runs that it adds", "seconds", box=None)
+    costs = marginal(template().questions, decisions)
+    for name, (runs, seconds) in sorted(costs.items(), key=lambda cost: -cost[1][1]):
+        if runs:
+            table.add_row(name, str(runs), f"{seconds:.0f}")
+    console.print(table)
 
 
 def decided(

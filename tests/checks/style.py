@@ -76,15 +76,19 @@ def linted(project: Project, path: str) -> File:
     content = project.content(path) or b""
     settings = project.view("pyproject.toml", lint_settings)
     found = imports(project, path)
-    roots = {name.partition(".")[0] for name in found.now | found.later}
-    places = [
-        f"{top}{name}{end}"
-        for name in sorted(roots)
-        for top in ("", "src/")
-        for end in (".py", "/*")
-    ]
-    beside = {p for p in project.files(*places) if p != path}
-    return File(path, content, settings or "", tuple(sorted(beside)))
+    modules = sorted(found.now | found.later)
+    beside = (place for module in modules for place in first_party(project, module))
+    return File(path, content, settings or "", tuple(dict.fromkeys(beside)))
+
+
+def first_party(project: Project, module: str) -> Iterator[str]:
+    """The file by which the linter knows that a module is the project's own; none where it is not."""
+    name = module.replace(".", "/")
+    for top in ("", "src/"):
+        if project.has(f"{top}{name}.py"):
+            yield f"{top}{name}.py"
+        elif project.some(f"{top}{name}/*"):
+            yield f"{top}{name}/__init__.py"
 
 
 @contextmanager

@@ -1,0 +1,48 @@
+"""A test file that reads more than it may is named, as is a budget that it does not use; what a question adds is counted."""
+
+import pytest
+
+from tests.checks import budget
+from tests.matrix.answers import Answer, Known
+from tests.matrix.runs import marginal
+from tests.matrix.verdicts import Cost, Decision
+from tests.trees import template
+
+FILE = "tests/test_engine.py"
+
+
+def decision(*costs: Cost) -> Decision:
+    return Decision(f"passes {FILE}", (), 1, len(costs), len(costs), 1.0, costs=costs)
+
+
+def known(**answers: str) -> Known:
+    return {name: Answer.of(value) for name, value in answers.items()}
+
+
+def test_a_question_beyond_the_budget_is_named_and_so_is_one_that_is_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    allowed = {FILE: frozenset({"engine", "problem"})}
+    monkeypatch.setattr(budget, "BUDGET", allowed)
+    kept = decision((known(engine="plan", problem="regression"), 1.0))
+    assert not list(budget.over(kept))
+    more, unused = budget.over(decision((known(engine="plan", auth="jwt"), 1.0)))
+    assert f"{FILE} depends on the question auth" in more
+    assert f"{FILE} does not depend on the question problem" in unused
+
+
+def test_a_question_adds_the_runs_that_its_first_answer_does_not_need() -> None:
+    questions = template().questions
+    first = questions.completed({}, ["auth"])["auth"]
+    added = marginal(
+        questions,
+        [
+            decision(
+                ({"auth": first}, 2.0),
+                (known(auth="jwt", problem="regression"), 3.0),
+                (known(auth="jwt"), 0.0),
+            )
+        ],
+    )
+    assert added["auth"] == (1, 3.0)
+    assert added["tracing"] == (0, 0)

@@ -7,10 +7,13 @@ import pytest
 
 from slipway import releases
 from slipway.refusal import Refusal
+from tests import quick
 from tests.checkout import Checkout
 from tests.releases import git
 from tests.rendering import ROOT
 from tests.test_suites import run
+
+light = quick.light
 
 
 def head(folder: Path) -> str:

@@ -55,7 +55,10 @@ def light() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="module")
 def python(light: None) -> Iterator[Path]:
     """A Python that starts warm, which what is tested takes for the one that runs it."""
-    with folder() as made, warm(Path(made)) as program:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "executable", str(program))
-            yield program
+    with (
+        folder() as made,
+        warm(Path(made)) as program,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(sys, "executable", str(program))
+        yield program

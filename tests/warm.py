@@ -46,7 +46,7 @@ def warm(folder: Path) -> Iterator[Path]:
         listening.listen()
         command = [sys.executable, "-c", "from tests.warm import serve; serve()"]
         root = Path(__file__).resolve().parents[1]
-        server = subprocess.Popen(command, cwd=root, stdin=listening)
+        server = subprocess.Popen(command, cwd=root, stdin=listening.fileno())
     try:
         yield client
     finally:
@@ -96,7 +96,7 @@ def answer(connection: socket.socket) -> None:
     code = 1
     try:
         code = run(*told)
-    except BaseException:
+    except BaseException:  # noqa: BLE001
         traceback.print_exc()
     with contextlib.suppress(OSError):
         connection.send(bytes([code & 255]))
@@ -117,15 +117,9 @@ def run(
     local.cwd.chdir(folder)
     tempfile.tempdir = None
     sys.executable = python
-    sys.stdin = open(0, encoding="utf-8", closefd=False)
-    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
-    sys.stderr = open(
-        *(2, "w"),
-        buffering=1,
-        encoding="utf-8",
-        errors="backslashreplace",
-        closefd=False,
-    )
+    sys.stdin = stream(0, "r", "strict")
+    sys.stdout = stream(1, "w", "strict")
+    sys.stderr = stream(2, "w", "backslashreplace")
     if arguments[:2] == ["-W", "ignore"]:
         warnings.simplefilter("ignore")
         arguments = arguments[2:]
@@ -141,12 +135,19 @@ def run(
         return 0
     except SystemExit as end:
         return code_of(end.code)
-    except BaseException:
+    except BaseException:  # noqa: BLE001
         traceback.print_exc()
         return 1
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def stream(number: int, mode: str, errors: str) -> Any:
+    """A standard stream as Python opens it, on the file that the client handed over."""
+    return os.fdopen(
+        number, mode, encoding="utf-8", errors=errors, buffering=1, closefd=False
+    )
 
 
 def code_of(said: Any) -> int:

@@ -3,7 +3,6 @@
 Each run tries a number of them that SEED draws, of every file and with every class of edit; `make prove` tries all.
 """
 
-import itertools
 import shutil
 from collections import Counter
 from pathlib import Path

@@ -90,7 +90,8 @@ def _compile_once(
     if environment.code_generator_class is not CodeGenerator:
         # The matrix compiles code that records what it reads.
         return _compile(environment, text, name, filename)
-    key = (text, name, filename)
+    # A clone is in another folder each time; where its files lie is of use to tracebacks alone.
+    key = (text, name)
     if key not in _compiled:
         _compiled[key] = _compile(environment, text, name, filename)
     return _compiled[key]

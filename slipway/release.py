@@ -1,5 +1,6 @@
 """Making a release: what must hold before a tag is set, and the tag."""
 
+import os
 import re
 import subprocess
 import sys
@@ -10,28 +11,24 @@ from typing import Any
 import yaml
 from packaging.version import Version
 
-from slipway import releases
+from slipway import proof, releases
 from slipway.git import git
 from slipway.refusal import Refusal
 
 CHANGELOG = "CHANGELOG.md"
-PROOF = (
-    *(sys.executable, "-m", "pytest", "-q", "tests/update"),
-    *("tests/test_update.py", "tests/test_migrations.py", "tests/test_releases.py"),
-)
-"""The update proof, which ends with 0 only if every update of every release holds."""
+PROOF = (sys.executable, "-m", "pytest", "--numprocesses=2")
+"""The run of every test, as `make prove`; with proof.SETTINGS it draws as much as each night."""
 
 
-def publish(checkout: Path, version: str, proof: Sequence[str]) -> str:
-    """Tag what is committed as a release, and record it; the tag."""
+def publish(checkout: Path, version: str, command: Sequence[str]) -> str:
+    """Tag what is committed as a release, and list it in releases.txt; return the tag.
+
+    The command proves everything and writes a record of it. It runs unless there is such a record of this very tree.
+    """
     list(releases.restore(checkout))
     for reason in objections(checkout, version):
         raise Refusal(reason)
-    if subprocess.run(proof, check=False, cwd=checkout).returncode:
-        raise Refusal(
-            "the update proof fails, as it says above. Nothing was tagged: mend it, or "
-            "projects lose work."
-        )
+    prove(checkout, command)
     tag = f"v{version}"
     commit = git(checkout, "rev-parse", "HEAD").strip()
     git(checkout, "tag", tag)
@@ -40,6 +37,21 @@ def publish(checkout: Path, version: str, proof: Sequence[str]) -> str:
     git(checkout, "add", "--", releases.RELEASES)
     git(checkout, "commit", "--quiet", "--message", f"Release {tag}")
     return tag
+
+
+def prove(checkout: Path, command: Sequence[str]) -> None:
+    """Make sure that a complete run has proved what is committed, and refuse otherwise."""
+    if not any(proof.objections(checkout)):
+        return
+    settings = os.environ | proof.SETTINGS
+    done = subprocess.run(command, check=False, cwd=checkout, env=settings)
+    if done.returncode:
+        raise Refusal(
+            "the proof fails, as it says above. Nothing was tagged: fix what failed, or "
+            "projects lose work."
+        )
+    if reasons := list(proof.objections(checkout)):
+        raise Refusal(f"the proof is not complete. {'; '.join(reasons)}.")
 
 
 def objections(checkout: Path, version: str) -> Iterator[str]:

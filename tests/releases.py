@@ -8,7 +8,8 @@ from typing import Protocol, Self
 
 import copier
 
-from tests.rendering import ROOT, Tree, tree
+from tests.ownership import PACKAGE
+from tests.rendering import ANSWERS_FILE, ROOT, Tree, tree
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -28,6 +29,17 @@ _migrations:
 """
 PARTS = ("copier.yml", "hooks", "template")
 """What Copier reads of this repository."""
+
+
+SHEETS = "{{ '.' if "
+
+
+def emitted(source: Path, template: Path) -> str:
+    """The path that a template's file makes in a project, whatever the answers."""
+    parts = source.relative_to(template / "template").parts
+    path = "/".join(part for part in parts if not part.startswith(SHEETS))
+    path = path.replace("{{ package_name }}", PACKAGE).removesuffix(".jinja")
+    return path.replace("{{ _copier_conf.answers_file }}", ANSWERS_FILE)
 
 
 class Template:
@@ -57,6 +69,13 @@ class Template:
         """Give a file of the template another path."""
         self.write(new, (self.folder / old).read_text("utf-8"))
         (self.folder / old).unlink()
+
+    def keep(self, *paths: str) -> None:
+        """Take out the files that make no part of these paths; what every project needs stays."""
+        kept = (*paths, ".copier", ".gitignore", "pyproject.toml")
+        for file in (self.folder / "template").rglob("*"):
+            if file.is_file() and not emitted(file, self.folder).startswith(kept):
+                file.unlink()
 
     @classmethod
     def at(cls, folder: Path) -> Self:

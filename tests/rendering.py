@@ -20,6 +20,7 @@ import copier
 import jinja2
 import yaml
 from copier._template import load_template_config
+from jinja2.compiler import CodeGenerator
 from plumbum import local
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,7 +87,11 @@ def _compile_once(
     filename: str | None = None,
 ) -> CodeType:
     """The code of a text depends on settings that are the same for every answer."""
-    key = (text, name, filename)
+    if environment.code_generator_class is not CodeGenerator:
+        # The matrix compiles code that records what it reads.
+        return _compile(environment, text, name, filename)
+    # A clone is in another folder each time; where its files lie is of use to tracebacks alone.
+    key = (text, name)
     if key not in _compiled:
         _compiled[key] = _compile(environment, text, name, filename)
     return _compiled[key]

@@ -135,6 +135,9 @@ def test_a_goal_is_met_or_not() -> None:
     assert verdicts == [True, False]
 
 
+@pytest.mark.prove(
+    "it installs and measures a service; its load and its arithmetic are tested in each run"
+)
 def test_a_quick_run_measures_the_service_as_it_is(tmp_path: Path) -> None:
     work = CACHE / "quick"
     main(["--quick", "--work", str(work), "--docs", str(tmp_path)])

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from typer.testing import CliRunner
 
 from slipway.cli import app
 from slipway.doctor import doctor
+from tests import quick
 from tests.releases import Follower, Template, git
 from tests.rendering import ANSWERS_FILE
 from tests.test_org import forked
 
+light, python = quick.light, quick.python
 NAMES = ("plain", "edited", "answered", "conflicting", "broken")
 BRANCH = "slipway/update-1.1.0"
 
@@ -80,12 +83,17 @@ def edit(project: Follower, name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, default_gitconfig: object) -> Path:
+def made(default_gitconfig: object) -> Iterator[Path]:
     """Five projects that follow 1.0.0, of a template that is at 1.1.0; kept as they are."""
-    folder = tmp_path_factory.mktemp("fleet")
+    with quick.folder() as folder:
+        yield five(Path(folder))
+
+
+def five(folder: Path) -> Path:
     fleet = folder / "fleet"
     fleet.mkdir()
     template = Template(fleet / "template")
+    template.keep("Dockerfile", "LICENSE", "README.md")
     template.release("1.0.0")
     for name in NAMES:
         given = {"container": "docker"} if name == "answered" else {}

@@ -13,9 +13,11 @@ from typer.testing import CliRunner
 from slipway.cli import app
 from slipway.join import BESIDE, BRANCH
 from slipway.project import CHECKOUT
+from tests import quick
 from tests.releases import Template, git
 from tests.rendering import ANSWERS_FILE, render_tree, tree
 
+light, tmp_path = quick.light, quick.tmp_path
 THEIRS = {
     ".github/workflows/ci.yml": "on: push\n",
     ".github/workflows/docs.yml": "on: push\n",

@@ -6,15 +6,18 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests import quick
+from tests.ownership import PACKAGE
 from tests.releases import Follower, Template, git
 from tests.rendering import ANSWERS_FILE
 from tests.test_migrations import FUNCTION
 
+light, python, tmp_path = quick.light, quick.python, quick.tmp_path
 CHANGELOG = """# Changelog
 
 ## Unreleased
@@ -29,20 +32,23 @@ Not yet.
 
 - The first thing.
 """
-LOGDB = "src/churn_model/kit/serve/logdb.py"
+LOGDB = f"src/{PACKAGE}/kit/serve/logdb.py"
 
 
 @pytest.fixture(scope="module")
-def releases(
-    tmp_path_factory: pytest.TempPathFactory, default_gitconfig: object
-) -> tuple[Template, Path]:
+def releases(default_gitconfig: object) -> Iterator[tuple[Template, Path]]:
     """1.0.0, 1.1.0 with other texts and a file less, and a project of the first."""
-    folder = tmp_path_factory.mktemp("update")
+    with quick.folder() as folder:
+        yield two(Path(folder))
+
+
+def two(folder: Path) -> tuple[Template, Path]:
     template = Template(folder / "template")
+    template.keep("LICENSE", "Makefile", "README.md", "docs/", "tools/", LOGDB)
     leaving = template.folder / "template" / "docs" / "leaving.md"
     leaving.write_text("It leaves.\n")
     template.release("1.0.0")
-    project = Follower(template, folder / "project")
+    project = Follower(template, folder / "project", package_name=PACKAGE)
     subprocess.run(["uv", "lock", "--quiet"], cwd=project.folder, check=True)
     project.commit("locked")
     leaving.unlink()
@@ -319,7 +325,7 @@ def test_edits_that_copier_drops_are_named(project: Path, tmp_path: Path) -> Non
 def test_an_interrupt_says_how_to_go_back(project: Path) -> None:
     before = state(project)
     with subprocess.Popen(
-        [sys.executable, "-u", "tools/update.py"],
+        [quick.COLD, "-u", "tools/update.py"],
         cwd=project,
         env=machine(project.parent, "exec sleep 600"),
         stdout=subprocess.PIPE,

@@ -11,6 +11,7 @@ import pytest
 from copier.errors import UnsafeTemplateError
 from packaging.version import Version
 
+from tests import quick
 from tests.matrix.synthetic import write
 from tests.matrix.template import Template as Matrix
 from tests.releases import Follower, Template, git
@@ -20,6 +21,7 @@ from tests.trees import usual
 from tests.update import small
 from tests.update.history import archived, recorded
 
+light, tmp_path = quick.light, quick.tmp_path
 FUNCTION = '''
 @before("2.0.0")
 def readme_moved(project: Path) -> None:
@@ -32,6 +34,7 @@ def readme_moved(project: Path) -> None:
 def template(tmp_path: Path, default_gitconfig: object) -> Template:
     """A template at 2.0.0, whose README has moved since 1.0.0."""
     template = Template(tmp_path / "template")
+    template.keep("README.md", "docs/")
     readme = "template/README.md.jinja"
     template.write(readme, "# Title\n\nFirst.\n\nSecond.\n\nThird.\n")
     template.release("1.0.0")

@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from slipway import releases
+from tests import quick
 from tests.checkout import Checkout
 from tests.releases import git
 from tests.rendering import ANSWERS_FILE, ROOT
+from tests.test_suites import run
 
+light, tmp_path = quick.light, quick.tmp_path
 DEFAULTS = "ARGS=--defaults --quiet"
 STARTER = "ARGS=--defaults --quiet --data preset=starter"
 
@@ -129,6 +133,21 @@ def test_what_cannot_work_is_refused_and_changes_nothing(
     assert "Traceback" not in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert not (released.folder / "inside").exists()
+
+
+def test_a_new_project_starts_from_a_release_that_came_without_its_tag(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    folder = tmp_path / "slipway"
+    git(tmp_path, "clone", "--quiet", "--no-tags", str(checkout.folder), str(folder))
+    for fetched in (".tools", ".venv"):
+        shutil.copytree(checkout.folder / fetched, folder / fetched, symlinks=True)
+    head = git(folder, "rev-parse", "HEAD").strip()
+    (folder / releases.RELEASES).write_text(f"v0.1.0 {head}\n")
+    done = Checkout(folder).new(str(tmp_path / "churn"), "ARGS=--defaults --quiet")
+    assert done.returncode == 0, done.stdout
+    assert "_commit: v0.1.0" in (tmp_path / "churn/.copier-answers.yml").read_text()
+    assert "All tags are there" in run(folder, "make", "tags")
 
 
 def test_an_empty_repository_is_a_place_to_start(

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests import quick
 from tests.checkout import today
 from tests.organisation import ITS_OWN, complaints
 from tests.releases import Follower, Template, git
@@ -27,6 +28,7 @@ from tests.rendering import (
 )
 from tests.trees import template
 
+light, python, tmp_path = quick.light, quick.python, quick.tmp_path
 (EXAMPLE,) = re.findall(
     r"^```yaml\n(.+?)^```$",
     (ROOT / "docs" / "forking.md").read_text("utf-8"),
@@ -167,7 +169,7 @@ def test_uv_asks_the_organisations_index(
 def test_the_matrix_shrinks_with_it(tmp_path: Path) -> None:
     fork = today(tmp_path).folder
     (fork / "org.yml").write_text(EXAMPLE, "utf-8")
-    command = [sys.executable, "-m", "tests.checks", "count"]
+    command = [quick.COLD, "-m", "tests.checks", "count"]
     done = subprocess.run(command, check=True, cwd=fork, capture_output=True, text=True)
     number = int(done.stdout.split()[0])
     assert number == template(EXAMPLE).questions.count()
@@ -191,6 +193,7 @@ def forked(upstream: Template, folder: Path) -> Template:
 @pytest.fixture
 def upstream(tmp_path: Path, default_gitconfig: object) -> Template:
     upstream = Template(tmp_path / "upstream")
+    upstream.keep("Dockerfile", "LICENSE", "Makefile", "README.md")
     upstream.release("1.0.0")
     return upstream
 

@@ -7,9 +7,11 @@ import copier
 import pytest
 import yaml
 
+from tests import quick
 from tests.conftest import Make
 from tests.rendering import ANSWERS_FILE, CHOICES, QUESTIONS, render_tree
 
+light, tmp_path = quick.light, quick.tmp_path
 ASKED = {
     "preset",
     "project_name",

@@ -1,16 +1,16 @@
 """releases.txt: the tags of a clone that came without them, and never another commit's."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from slipway import releases
 from slipway.refusal import Refusal
-from tests.checkout import Checkout
+from tests import quick
 from tests.releases import git
 from tests.rendering import ROOT
-from tests.test_suites import run
+
+tmp_path = quick.tmp_path
 
 
 def head(folder: Path) -> str:
@@ -57,17 +57,3 @@ def test_what_is_recorded_here_is_true() -> None:
     assert releases.absent(ROOT) == []
     for commit in releases.recorded(ROOT).values():
         git(ROOT, "merge-base", "--is-ancestor", commit, "HEAD")
-
-
-def test_a_new_project_starts_from_a_release_that_came_without_its_tag(
-    checkout: Checkout, tmp_path: Path
-) -> None:
-    folder = tmp_path / "slipway"
-    git(tmp_path, "clone", "--quiet", "--no-tags", str(checkout.folder), str(folder))
-    for fetched in (".tools", ".venv"):
-        shutil.copytree(checkout.folder / fetched, folder / fetched, symlinks=True)
-    (folder / releases.RELEASES).write_text(f"v0.1.0 {head(folder)}\n")
-    done = Checkout(folder).new(str(tmp_path / "churn"), "ARGS=--defaults --quiet")
-    assert done.returncode == 0, done.stdout
-    assert "_commit: v0.1.0" in (tmp_path / "churn/.copier-answers.yml").read_text()
-    assert "All tags are there" in run(folder, "make", "tags")

@@ -5,10 +5,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import quick
 from tests.ownership import PACKAGE, row
 from tests.releases import Follower, Template
 from tests.rendering import ANSWERS_FILE, render_tree
 from tests.test_free_text import HOSTILE
+
+light, tmp_path = quick.light, quick.tmp_path
 
 
 @pytest.fixture

@@ -3,17 +3,20 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from tests import quick
 from tests.releases import Follower, Template, git
 
 from .workflow_file import read_jobs
 from .workflow_runner import JobRun, Machine, run_job
 
+light, python, tmp_path = quick.light, quick.python, quick.tmp_path
+WORKFLOW = ".github/workflows/update.yml"
 BRANCH = "slipway/update-1.1.0"
 # It writes down what it is asked and with which token, and tells what the test says.
 GH = """#!/bin/sh
@@ -45,7 +48,7 @@ class Remote:
         """The workflow as it stands on main."""
         self.runs += 1
         clone = self.clone()
-        job = read_jobs(clone / ".github" / "workflows" / "update.yml")["update"]
+        job = read_jobs(clone / WORKFLOW)["update"]
         machine = replace(self.machine, settings=settings)
         scratch = self.folder / f"run-{self.runs}"
         done = run_job(job, self.repository, scratch, machine)
@@ -102,10 +105,17 @@ def tool(file: Path, script: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, default_gitconfig: object) -> Path:
+def made(default_gitconfig: object) -> Iterator[Path]:
     """A template with a second release, and the bare repository of a project of the first."""
-    folder = tmp_path_factory.mktemp("made")
-    template = Template(folder / "template")
+    with quick.folder() as folder:
+        template = Template(Path(folder, "template"))
+        template.keep("Makefile", "README.md", "docs/", "tools/", WORKFLOW)
+        yield proposed(template)
+
+
+def proposed(template: Template) -> Path:
+    """Release it twice, and make a project of the first."""
+    folder = template.folder.parent
     template.release("1.0.0")
     project = Follower(template, folder / "project", preset="starter")
     subprocess.run(["uv", "lock", "--quiet"], cwd=project.folder, check=True)
@@ -128,12 +138,18 @@ def uv() -> Path:
 
 @pytest.fixture
 def remote(made: Path, uv: Path, tmp_path: Path) -> Remote:
+    return hosted(made, uv, tmp_path)
+
+
+def hosted(made: Path, uv: Path, tmp_path: Path) -> Remote:
+    """The project's repository, on a machine of its own."""
+    tmp_path.mkdir(exist_ok=True)
     shutil.copytree(made / "remote.git", tmp_path / "remote.git")
     tool(tmp_path / "tools" / "gh", GH.format(folder=tmp_path))
-    quick = QUICK_UV.format(python=sys.executable, uv=uv)
+    script = QUICK_UV.format(python=sys.executable, uv=uv)
     cache = subprocess.check_output([uv, "cache", "dir"], text=True).strip()
     machine = Machine(
-        uv=tool(tmp_path / "quick" / "uv", quick),
+        uv=tool(tmp_path / "quick" / "uv", script),
         uv_cache=Path(cache),
         tools=[tmp_path / "tools"],
     )
@@ -142,8 +158,15 @@ def remote(made: Path, uv: Path, tmp_path: Path) -> Remote:
     return found
 
 
-def test_all_of_it_for_real(remote: Remote, uv: Path) -> None:
-    """With the project's own tests, run by the uv that the runner has."""
+@pytest.mark.prove(
+    "it installs a project and runs its tests; each run has the same job without them, and projects' tests elsewhere"
+)
+def test_all_of_it_for_real(uv: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """With a whole project and its own tests, run by the uv that the runner has."""
+    # On the disk, where uv links what it installs.
+    folder = tmp_path_factory.mktemp("whole")
+    made = proposed(Template(folder / "template"))
+    remote = hosted(made, uv, folder / "machine")
     remote.machine = replace(remote.machine, uv=uv)
     main = remote.tip("main")
     done = remote.run()
@@ -157,6 +180,17 @@ def test_all_of_it_for_real(remote: Remote, uv: Path) -> None:
     title = "--title Slipway 1.0.0 → 1.1.0"
     (create,) = [call for call in remote.calls() if "pr create" in call]
     assert create.startswith(f"{asked} --head {BRANCH} {title} --body-file ")
+    for told in ("- added: docs/new.md", "- Nothing to mend.", "- A new heading."):
+        assert told in remote.body
+
+
+def test_an_update_is_proposed(remote: Remote) -> None:
+    main = remote.tip("main")
+    remote.run()
+    assert remote.branches() == ["main", BRANCH]
+    assert remote.tip("main") == main
+    (create,) = [call for call in remote.calls() if "pr create" in call]
+    assert create.startswith(f"the-run's-own: pr create --head {BRANCH} --title ")
     for told in ("- added: docs/new.md", "- Nothing to mend.", "- A new heading."):
         assert told in remote.body
 

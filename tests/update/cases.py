@@ -13,7 +13,7 @@ import yaml
 from tests.releases import Follower, git
 from tests.rendering import ANSWERS_FILE, Tree, compiling_once
 from tests.update.edits import edited_by_its_owner
-from tests.update.history import History
+from tests.update.history import BUILDERS, History
 from tests.update.judge import Update
 
 Answers = dict[str, str]
@@ -38,7 +38,8 @@ class Case:
     def alone(self) -> str:
         """The command that runs it."""
         test = f"tests/update/test_cases.py -k {self.history.name}-{self.number}-"
-        return f'UPDATE_SEED={self.seed} make test ARGS="{test}"'
+        count = f"UPDATE_CASES={len(BUILDERS) * (self.number + 1)}"
+        return f'{count} SEED={self.seed} make test ARGS="{test}"'
 
 
 @dataclass(frozen=True)

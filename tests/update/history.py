@@ -6,6 +6,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class History:
 
     def settings(self, version: str) -> dict[str, Any]:
         """What copier.yml said in a release."""
-        return release.settings(git(self.folder, "show", f"{version}:copier.yml"))
+        return parsed(git(self.folder, "show", f"{version}:copier.yml"))
 
     def questions(self, version: str) -> dict[str, dict[str, Any]]:
         """The questions of a release."""
@@ -64,6 +65,12 @@ class History:
         parts = (PACKAGE if part == package else part for part in path.split("/"))
         known = "/".join(parts)
         return owner(known) == "yours"
+
+
+@cache
+def parsed(text: str) -> dict[str, Any]:
+    """The settings of a copier.yml. A case asks for the same ones a dozen times."""
+    return release.settings(text)
 
 
 def owner(path: str) -> str:

@@ -8,7 +8,8 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+
+from tests import quick
 
 MARKERS = (b"<<<<<<< before updating", b">>>>>>> after updating")
 Lines = Sequence[bytes]
@@ -57,7 +58,7 @@ DIFF = ("git", "diff", "--no-index", "--unified=0", "--diff-algorithm=myers", "-
 def compare(pairs: Iterable[tuple[bytes, bytes]]) -> None:
     """Find what became of many files at once, by one process."""
     asked = [pair for pair in dict.fromkeys(pairs) if pair not in _known]
-    with TemporaryDirectory(prefix="slipway-compare-") as place:
+    with quick.folder() as place:
         for number, pair in enumerate(asked):
             for side, content in zip(("old", "new"), pair, strict=True):
                 (Path(place) / side).mkdir(exist_ok=True)

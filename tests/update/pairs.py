@@ -10,8 +10,9 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 
+from tests import quick
+from tests.drawn import PROVE
 from tests.matrix.answers import Answer
 from tests.matrix.questions import Way
 from tests.matrix.template import Template
@@ -53,6 +54,20 @@ def pairs(
         yield from random.sample(differing, min(MOST, len(differing)))
 
 
+EACH_RUN = 300
+"""So many pairs are tried in each run; `make prove` tries all."""
+
+
+def drawn(found: Sequence[Pair], random: Random, number: int = EACH_RUN) -> list[Pair]:
+    """The pairs that this run tries: of each file at least one."""
+    if PROVE or len(found) <= number:
+        return list(found)
+    of_each = {pair.path: pair for pair in random.sample(found, len(found))}
+    others = [pair for pair in found if pair is not of_each[pair.path]]
+    more = max(0, number - len(of_each))
+    return [*of_each.values(), *random.sample(others, more)]
+
+
 class Translated(Way):
     """A way through the older questions that takes its answers from one through the newer."""
 
@@ -89,7 +104,7 @@ def merges(found: list[Pair], random: Random) -> Iterator[Merge]:
 
 def merged(tried: Sequence[Merge]) -> Iterator[tuple[Merge, bytes]]:
     """What comes of each."""
-    with TemporaryDirectory(prefix="slipway-pairs-") as place:
+    with quick.folder() as place:
         folder = Path(place)
         for number, merge in enumerate(tried):
             pair = {"old": merge.pair.old, "mine": merge.mine, "new": merge.pair.new}

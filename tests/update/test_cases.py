@@ -1,4 +1,4 @@
-"""Cases, drawn by seed and number: UPDATE_CASES says how many, UPDATE_SEED which.
+"""Cases, drawn by seed and number: UPDATE_CASES says how many, SEED which.
 
 Two at a time, and those alone that are asked for: each names the command that repeats it.
 """
@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from plumbum import local
 
+from tests import quick
+from tests.drawn import PROVE, SEED
 from tests.update.cases import Case, run
 from tests.update.history import BUILDERS
 
-COUNT = int(os.environ.get("UPDATE_CASES") or 40)
-SEED = int(os.environ.get("UPDATE_SEED") or 2026)
+COUNT = int(os.environ.get("UPDATE_CASES") or (40 if PROVE else 16))
 WORKERS = 2
-MEMORY = Path("/dev/shm")
 NAMES = list(BUILDERS)
 DRAWN = [(NAMES[n % len(NAMES)], n // len(NAMES)) for n in range(COUNT)]
 Running = dict[tuple[str, int], Future[list[str]]]
@@ -30,13 +30,12 @@ def prepare(environment: dict[str, str]) -> None:
     """Give a worker this session's git, and files in memory where there is such a place."""
     os.environ.update(environment)
     local.env.update(environment)
-    tempfile.tempdir = str(MEMORY) if os.access(MEMORY, os.W_OK) else None
+    tempfile.tempdir = quick.place()
 
 
 @pytest.fixture(scope="module")
 def running(
     request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
     default_gitconfig: object,
 ) -> Iterator[Running]:
     """The cases that this session asks for, all of them on their way."""
@@ -45,11 +44,15 @@ def running(
         for item in request.session.items
         if isinstance(item, pytest.Function) and "running" in item.fixturenames
     ]
-    folder = tmp_path_factory.mktemp("history")
-    histories = {name: build(folder / name) for name, build in BUILDERS.items()}
     configured = {n: text for n, text in os.environ.items() if n.startswith("GIT_")}
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(WORKERS, spawn, prepare, (configured,)) as pool:
+    with (
+        quick.folder() as folder,
+        ProcessPoolExecutor(WORKERS, spawn, prepare, (configured,)) as pool,
+    ):
+        histories = {
+            name: build(Path(folder, name)) for name, build in BUILDERS.items()
+        }
         yield {
             (name, number): pool.submit(run, Case(histories[name], SEED, number))
             for name, number in drawn

@@ -16,6 +16,7 @@ import pytest
 from copier.errors import UserMessageError
 from jinja2 import Environment, UndefinedError
 
+from tests import quick
 from tests.releases import Follower, Template, git
 from tests.rendering import ANSWERS_FILE, QUESTIONS, render_tree, settings
 from tests.trees import template
@@ -24,6 +25,7 @@ from tests.update.history import History, little
 from tests.update.merging import marked
 from tests.update.small import releases
 
+light, tmp_path = quick.light, quick.tmp_path
 Start = Callable[..., Follower]
 
 
@@ -41,6 +43,7 @@ def start(small: History, tmp_path: Path) -> Start:
 def ours(tmp_path: Path, default_gitconfig: object) -> Template:
     """This template, with a release, and another that differs in README.md alone."""
     made = Template(tmp_path / "template")
+    made.keep("README.md", "data/", "docs/", "src/", "notebooks/")
     made.release("1.0.0")
     made.replace("template/README.md.jinja", "\n\n", "\n\nA new line.\n\n")
     made.release("1.1.0")

@@ -5,8 +5,8 @@ Nothing here knows more of the template than the few files that move.
 
 from pathlib import Path
 
-from tests.ownership import PACKAGE, row
-from tests.releases import Template
+from tests.ownership import row
+from tests.releases import Template, emitted
 
 VERSION = "99.0.0"
 QUESTION = """\
@@ -31,14 +31,6 @@ def load_test_removed(project: Path) -> None:
     """Keep tests/load/locustfile.py where it was edited."""
     keep(project, "tests/load/locustfile.py")
 '''
-SHEETS = "{{ '.' if "
-
-
-def emitted(source: Path) -> str:
-    """The path that a template file makes in a project, whatever the answers."""
-    parts = [part for part in source.parts if not part.startswith(SHEETS)]
-    path = "/".join(parts).replace("{{ package_name }}", PACKAGE)
-    return path.removesuffix(".jinja")
 
 
 def sources(template: Template) -> dict[str, list[Path]]:
@@ -48,7 +40,7 @@ def sources(template: Template) -> dict[str, list[Path]]:
     for file in sorted(path for path in root.rglob("*") if path.is_file()):
         # The file of answers says nothing of its own.
         if "_copier_conf" not in file.name:
-            found.setdefault(emitted(file.relative_to(root)), []).append(file)
+            found.setdefault(emitted(file, template.folder), []).append(file)
     return found
 
 

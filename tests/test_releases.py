@@ -8,9 +8,9 @@ import pytest
 from slipway import releases
 from slipway.refusal import Refusal
 from tests.checkout import Checkout
+from tests.real import run
 from tests.releases import git
 from tests.rendering import ROOT
-from tests.test_suites import run
 
 
 def head(folder: Path) -> str:

@@ -123,11 +123,11 @@ def test_stops_cleanly_and_soon(engine: Engine, image: str, tmp_path: Path) -> N
 
 
 def test_follows_promotions_and_a_rollback_without_a_restart(
-    engine: Engine, image: str, project: Project
+    engine: Engine, image: str, trained: Project, tmp_path: Path
 ) -> None:
-    project.cli("fetch")
-    project.cli("train")
-    with running(engine, image, project.store) as service:
+    """Of versions that another project with the same schema trains."""
+    store = _empty_store(tmp_path)
+    with running(engine, image, store) as service:
         started = service.state("StartedAt")
 
         def serves(version: str) -> bool:
@@ -135,7 +135,7 @@ def test_follows_promotions_and_a_rollback_without_a_restart(
             return answer.status == 200 and answer.body["version"] == version
 
         assert service.get("/readyz").status == 503
-        project.cli("promote")
+        trained.cli("promote", "1", STORE=str(store))
         service.wait("ready", lambda: service.answers("/readyz", 200))
         assert serves("1")
         record = _example(service)
@@ -143,12 +143,12 @@ def test_follows_promotions_and_a_rollback_without_a_restart(
         assert first.status == 200, first.text
         _refuses_bad_input(service, record)
 
-        project.cli("train")
-        project.cli("promote")
+        trained.cli("train", STORE=str(store))
+        trained.cli("promote", STORE=str(store))
         service.wait("serving version 2", lambda: serves("2"))
         assert service.post("/predict", record).status == 200
 
-        project.cli("rollback")
+        trained.cli("rollback", STORE=str(store))
         service.wait("serving version 1 again", lambda: serves("1"))
         assert service.post("/predict", record).body == first.body
 

@@ -61,3 +61,12 @@ def lend_bytecode(project: Path, prefix: Path | None = None) -> None:
                     # What is there is newer. Another file system takes no link, and then nothing is saved.
                     with suppress(OSError):
                         os.link(os.path.join(folder, name), place / name)
+
+
+def lend_caches(base: Path) -> dict[str, str]:
+    """Environment variables of what is run in a project that is not the cold one.
+
+    The projects of one process share mypy's cache: of a library's types there is one content, wherever it is installed.
+    And they do without threads, which compete with the other process of the run.
+    """
+    return {"MYPY_CACHE_DIR": str(base / "mypy"), "OMP_NUM_THREADS": "1"}

@@ -11,7 +11,7 @@ from tests.drawn import SEED
 from tests.matrix.answers import Known
 from tests.matrix.verdicts import shown
 from tests.ownership import row
-from tests.real import lend_bytecode, run
+from tests.real import lend_bytecode, lend_caches, run
 from tests.releases import git
 from tests.rendering import ROOT, Tree
 from tests.test_oracle import without_origin
@@ -87,10 +87,10 @@ def test_a_table_of_ones_own_becomes_a_service(
     assert not (folder / "data" / "demo.py").exists()
     assert kept(files_of(folder)) == kept(template().tree(known))
     lend_bytecode(folder)
-    shared = str(tmp_path_factory.getbasetemp() / "mypy")
-    assert "model_version" in run(folder, "make", "demo")
-    run(folder, "make", "lint", MYPY_CACHE_DIR=shared)
-    assert " passed" in run(folder, "make", "test")
+    lent = lend_caches(tmp_path_factory.getbasetemp())
+    assert "model_version" in run(folder, "make", "demo", bare=False, **lent)
+    run(folder, "make", "lint", bare=False, **lent)
+    assert " passed" in run(folder, "make", "test", bare=False, **lent)
 
 
 def test_a_table_that_is_refused_leaves_a_project_and_the_way_on(

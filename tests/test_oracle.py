@@ -30,7 +30,7 @@ from tests.examples import ORIGIN
 from tests.matrix.answers import Answer, Known
 from tests.matrix.template import Template
 from tests.matrix.verdicts import shown
-from tests.real import lend_bytecode, run
+from tests.real import lend_bytecode, lend_caches, run
 from tests.releases import Template as Repository
 from tests.rendering import ANSWERS_FILE, CHOICES, Tree, render_tree, tree
 from tests.trees import renamed, template, values
@@ -177,7 +177,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Project]:
         fresh = tree(into)
         if kind == COLD:
             return Project(into, fresh, bare=True, settings={})
-        lent = {"MYPY_CACHE_DIR": str(tmp_path_factory.getbasetemp() / "mypy")}
+        lent = lend_caches(tmp_path_factory.getbasetemp())
         project = Project(into, fresh, bare=False, settings=lent)
         project.make("setup")
         lend_bytecode(into)

@@ -59,6 +59,6 @@ def trained(real_parts: None, tmp_path_factory: pytest.TempPathFactory) -> Proje
         shutil.rmtree(folder, ignore_errors=True)
         project = install(folder, TRAINED)
         for verb in ("fetch", "train", "promote"):
-            project.cli(verb)
+            project.cli(verb, OMP_NUM_THREADS="1")
         complete.write_text(project.slug)
         return project

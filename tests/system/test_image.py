@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.drawn import SEED
 from tests.rendering import CHOICES, QUESTIONS, ROOT, render
 
 from .container import Container, running
@@ -26,6 +27,10 @@ TRAINING_ONLY = (
     *("pandas", "sklearn", "skops", "uv"),  # plans need none of them
 )
 OTHER_PYTHONS = sorted({*CHOICES["python_version"]} - {"3.11"})
+IN_TURN = OTHER_PYTHONS[SEED % len(OTHER_PYTHONS)]
+MORE = pytest.mark.prove(
+    "the images of two Pythons differ only in their base: each run builds one, in turn"
+)
 LARGEST_MB = 450  # on top of the base image
 SECRET, CONTROL = "open-sesame-c0ffee", "CONTROL = 'friend-c0ffee'\n"
 
@@ -167,7 +172,13 @@ def test_holds_the_service_and_nothing_that_trains(
     assert cold.python("import shutil; print(shutil.which('uv'))") == "None"
 
 
-@pytest.mark.parametrize("version", OTHER_PYTHONS)
+@pytest.mark.parametrize(
+    "version",
+    [
+        pytest.param(version, marks=[] if version == IN_TURN else MORE)
+        for version in OTHER_PYTHONS
+    ],
+)
 def test_starts_on_every_other_python(
     engine: Engine, version: str, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.real import lend_bytecode
+from tests.real import lend_bytecode, lend_caches
 from tests.rendering import render
 
 from .engine import NETWORK, Engine
@@ -52,7 +52,7 @@ def machine(
         [uv, "cache", "dir"], check=True, stdout=subprocess.PIPE, text=True
     )
     environment = {
-        "MYPY_CACHE_DIR": str(tmp_path_factory.getbasetemp() / "mypy"),
+        **lend_caches(tmp_path_factory.getbasetemp()),
         "PYTHONPYCACHEPREFIX": str(tmp_path_factory.mktemp("bytecode")),
     }
     cached = Path(cache.stdout.strip())

@@ -322,6 +322,9 @@ def test_ui_shows_the_runs(starter: Project) -> None:
         assert b"own-name" in answer(found, search)
 
 
+@pytest.mark.prove(
+    "each run trains by the demo and the pipeline; a job of tests/system/test_workflow_steps.py calls `make train`"
+)
 def test_train_makes_a_version_that_can_be_promoted(starter: Project) -> None:
     starter.make("train")
     command = str(Path(".venv", "bin", "own-name"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import Checkout
-from tests.drawn import SEED
+from tests.drawn import PROVE, SEED
 from tests.matrix.answers import Known
 from tests.matrix.verdicts import shown
 from tests.ownership import row
@@ -25,6 +25,8 @@ TABLES = {
 MORE = pytest.mark.prove(
     "each run adopts one of the tables, in turn; all are known to work"
 )
+# Coverage doubles the time, and a table changes nothing of what is covered: each run holds it in the presets' projects.
+TESTS = ("make", "test") if PROVE else ("uv", "run", "--locked", "pytest")
 IN_TURN = sorted(TABLES)[SEED % len(TABLES)]
 
 
@@ -90,7 +92,7 @@ def test_a_table_of_ones_own_becomes_a_service(
     lent = lend_caches(tmp_path_factory.getbasetemp())
     assert "model_version" in run(folder, "make", "demo", bare=False, **lent)
     run(folder, "make", "lint", bare=False, **lent)
-    assert " passed" in run(folder, "make", "test", bare=False, **lent)
+    assert " passed" in run(folder, *TESTS, bare=False, **lent)
 
 
 def test_a_table_that_is_refused_leaves_a_project_and_the_way_on(

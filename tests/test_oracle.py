@@ -25,7 +25,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import bare_environment
-from tests.drawn import SEED
+from tests.drawn import PROVE, SEED
 from tests.examples import ORIGIN
 from tests.matrix.answers import Answer, Known
 from tests.matrix.template import Template
@@ -230,7 +230,7 @@ def test_the_first_had_to_fetch_uv(
 def test_copier_makes_the_same_files(whole: Callable[[], Template]) -> None:
     """Many more, byte for byte, by Copier in this process."""
     drawn = random.Random(SEED)
-    for _ in range(SAMPLES * 5):
+    for _ in range(SAMPLES * (5 if PROVE else 2)):
         known = whole().questions.sample(drawn)
         real = render_tree(values(known))
         assert real == whole().tree(known), f"seed {SEED}: {shown(known)}"
@@ -315,7 +315,8 @@ def test_serve_answers_the_call_that_the_project_prints(starter: Project) -> Non
 
 
 def test_ui_shows_the_runs(starter: Project) -> None:
-    with running(starter, "ui"):
+    # Four processes, unless it is set, and each imports all of MLflow.
+    with running(starter, "ui", MLFLOW_WORKERS="1"):
         assert b"MLflow" in answer("http://127.0.0.1:5000/")
         search = b'{"max_results": 5}'
         found = "http://127.0.0.1:5000/ajax-api/2.0/mlflow/experiments/search"
@@ -367,6 +368,9 @@ def test_lock_takes_newer_versions_and_exports_them(starter: Project) -> None:
     assert "://" not in exported
 
 
+@pytest.mark.prove(
+    "in each run the standard project's own test_dvc.py runs a stage, push and pull; this adds the real training"
+)
 def test_the_pipeline_runs_whole_and_is_kept(real: Callable[[str], Project]) -> None:
     project = real("standard")
     dvc = ("uv", "run", "dvc")

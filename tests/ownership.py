@@ -22,11 +22,11 @@ TABLE = """
 .dvcignore                       slipway  tests/test_dvc.py
 .env.example                     shared   tests/test_files.py
 .github/workflows/*.yml          slipway  tests/test_workflows.py
-.gitignore                       shared   tests/test_suites.py
-.pre-commit-config.yaml          shared   tests/test_suites.py
+.gitignore                       shared   tests/test_oracle.py
+.pre-commit-config.yaml          shared   tests/test_oracle.py
 Dockerfile                       slipway  tests/system/test_image.py
 LICENSE                          shared   tests/test_licences.py
-Makefile                         shared   tests/test_suites.py
+Makefile                         shared   tests/test_oracle.py
 README.md                        shared   tests/test_free_text.py
 data/demo.py                     yours    tests/conftest.py
 data/dvc.yaml                    shared   tests/test_dvc.py
@@ -34,7 +34,7 @@ docs/guide.md                    shared   tests/test_files.py
 dvc.yaml                         shared   tests/test_dvc.py
 notebooks/explore.ipynb          yours    tests/test_life.py
 params.yaml                      yours    tests/test_train.py
-pyproject.toml                   shared   tests/test_suites.py
+pyproject.toml                   shared   tests/test_oracle.py
 schema.yaml                      yours    tests/test_schema.py
 src/own_name/__init__.py         slipway  tests/test_life.py
 src/own_name/cli.py              slipway  tests/test_life.py
@@ -43,10 +43,10 @@ src/own_name/features.py         yours    tests/test_features.py
 src/own_name/model.py            yours    tests/test_train.py
 src/own_name/kit/card.md         slipway  tests/test_train.py
 src/own_name/kit/*.py            slipway  tests/test_life.py
-tests/conftest.py                slipway  tests/test_suites.py
+tests/conftest.py                slipway  tests/test_oracle.py
 tests/load/locustfile.py         slipway  tests/test_life.py
-tests/test_features.py           yours    tests/test_suites.py
-tests/test_[!f]*.py              slipway  tests/test_suites.py
+tests/test_features.py           yours    tests/test_oracle.py
+tests/test_[!f]*.py              slipway  tests/test_oracle.py
 tools/[ai]*.py                   slipway  tests/test_adopt.py
 tools/doctor.py                  slipway  tests/test_doctor.py
 tools/update.py                  slipway  tests/test_make_update.py

@@ -11,9 +11,9 @@ from tests import trees
 from tests.checkout import Checkout
 from tests.checks.__main__ import app
 from tests.matrix.template import Template
+from tests.real import run
 from tests.rendering import ROOT, source
 from tests.test_seeded import BUGS, seeded
-from tests.test_suites import run
 from tests.trees import template
 
 

@@ -13,18 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .project import Project, make
+from .project import Project
 
 PATIENCE = 40.0
-
-
-def trained(folder: Path, prediction_log: str) -> Project:
-    """A project with a champion to serve."""
-    answers = {"project_name": "Harbour Log", "preset": "starter"}
-    project = make(folder, {**answers, "prediction_log": prediction_log})
-    for verb in ("fetch", "train", "promote"):
-        project.cli(verb)
-    return project
 
 
 def until(what: str, true: Callable[[], Any], seconds: float = PATIENCE) -> None:

@@ -1,6 +1,7 @@
 """A project rendered from this checkout, set up and trained on this machine."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,16 +9,13 @@ from pathlib import Path
 
 import yaml
 
+from tests.real import lend_bytecode
 from tests.rendering import ANSWERS_FILE, render
 
+# Whatever else is answered, this is what trains and what a store holds.
+TRAINED = {"project_name": "Harbour Pilot", "preset": "starter", "engine": "plan"}
 # The smallest project that has an image.
-ANSWERS = {
-    "project_name": "Harbour Pilot",
-    "preset": "starter",
-    "container": "docker",
-    "engine": "plan",
-    "prediction_log": "sqlite",
-}
+ANSWERS = {**TRAINED, "container": "docker", "prediction_log": "sqlite"}
 
 
 @dataclass(frozen=True)
@@ -39,10 +37,11 @@ class Project:
     def dockerfile(self) -> str:
         return (self.folder / "Dockerfile").read_text()
 
-    def uv(self, *arguments: str) -> None:
+    def uv(self, *arguments: str, **settings: str) -> None:
         """Run uv in the project; a failure shows what it said."""
         # The environment that runs these tests is not the project's.
         environment = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
+        environment |= settings
         done = subprocess.run(
             ["uv", *arguments],
             check=False,
@@ -54,9 +53,9 @@ class Project:
         )
         assert done.returncode == 0, f"uv {' '.join(arguments)} failed:\n{done.stdout}"
 
-    def cli(self, *arguments: str) -> None:
+    def cli(self, *arguments: str, **settings: str) -> None:
         """Run a verb of the project's own command line."""
-        self.uv("run", "--locked", self.slug, *arguments)
+        self.uv("run", "--locked", self.slug, *arguments, **settings)
 
 
 def make(folder: Path, answers: Mapping[str, str]) -> Project:
@@ -65,4 +64,19 @@ def make(folder: Path, answers: Mapping[str, str]) -> Project:
     recorded = yaml.safe_load((folder / ANSWERS_FILE).read_text())
     project = Project(folder, recorded["project_slug"])
     project.uv("lock", "--quiet")
+    return project
+
+
+def install(folder: Path, answers: Mapping[str, str]) -> Project:
+    """Render a project, and install all that it declares."""
+    project = make(folder, answers)
+    project.uv("sync", "--locked", "--quiet")
+    lend_bytecode(folder)
+    return project
+
+
+def with_store(folder: Path, answers: Mapping[str, str], trained: Project) -> Project:
+    """An installed project that serves what another one of the same schema has trained."""
+    project = install(folder, {**TRAINED, **answers})
+    shutil.copytree(trained.store, project.store)
     return project

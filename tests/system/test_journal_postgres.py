@@ -1,23 +1,22 @@
 """The prediction log in a real PostgreSQL that is killed, locked, frozen and emptied under a running service."""
 
 import json
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from .logged import Service, served, trained, until
+from .logged import Service, served, until
 from .postgres import Postgres, missing_parts
-from .project import Project
+from .project import Project, with_store
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    if shutil.which("uv") is None:
-        pytest.skip("no uv on PATH: pip install uv")
-    return trained(tmp_path_factory.mktemp("log") / "project", "postgres")
+def project(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project that logs its predictions, with a champion to serve."""
+    folder = tmp_path_factory.mktemp("log") / "project"
+    return with_store(folder, {"prediction_log": "postgres"}, trained)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The prediction log in a file that is locked, taken away or made unwritable under a running service."""
 
-import shutil
 import signal
 import sqlite3
 import time
@@ -9,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from .logged import Service, served, trained, until
-from .project import Project
+from .logged import Service, served, until
+from .project import Project, with_store
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    if shutil.which("uv") is None:
-        pytest.skip("no uv on PATH: pip install uv")
-    return trained(tmp_path_factory.mktemp("log") / "project", "sqlite")
+def project(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project that logs its predictions, with a champion to serve."""
+    folder = tmp_path_factory.mktemp("log") / "project"
+    return with_store(folder, {"prediction_log": "sqlite"}, trained)
 
 
 @pytest.fixture

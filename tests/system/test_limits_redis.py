@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import bare_environment
+from tests.real import lend_bytecode
 from tests.rendering import render
 
 BURST = 20
@@ -89,6 +90,7 @@ def test_two_services_share_a_limit_and_outlive_their_redis(tmp_path: Path) -> N
     for words in (["lock"], ["sync", "--no-default-groups", "--group", "serve"]):
         subprocess.run(["uv", *words, "--quiet"], cwd=folder, env=settings, check=True)
     store, ports = free_port(), [free_port(), free_port()]
+    lend_bytecode(folder)
     settings["REDIS_URL"] = f"redis://127.0.0.1:{store}/0"
     command = [str(folder / ".venv" / "bin" / "churn-model"), "serve"]
     with ExitStack() as stack:

@@ -15,10 +15,9 @@ from typing import Any
 
 import pytest
 
-from .project import Project, make
+from .project import Project, with_store
 from .service import Service, serving
 
-ANSWERS = {"project_name": "Harbour Master", "preset": "starter", "engine": "plan"}
 HEAD = b"POST /predict HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
 MEGABYTE = b" " * 1_000_000
 # In the project's environment: version 2, which says of every record what 1 does not.
@@ -53,13 +52,9 @@ for _ in range(5):
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose first model is promoted, and that has a second which differs."""
-    if shutil.which("uv") is None:
-        pytest.skip("no uv")
-    project = make(tmp_path_factory.mktemp("service") / "project", ANSWERS)
-    for verb in ("fetch", "train", "promote"):
-        project.cli(verb)
+    project = with_store(tmp_path_factory.mktemp("service") / "project", {}, trained)
     run(project, CONTRARY)
     return project
 

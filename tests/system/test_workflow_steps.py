@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.real import lend_bytecode, lend_caches
 from tests.rendering import render
 
 from .engine import NETWORK, Engine
@@ -43,12 +44,19 @@ def uv() -> Path:
 
 
 @pytest.fixture(scope="module")
-def machine(uv: Path) -> Machine:
-    """A runner with uv's cache as an earlier run left it."""
+def machine(
+    real_parts: None, uv: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Machine:
+    """A runner with uv's cache, and that of mypy and Python, as an earlier run left them."""
     cache = subprocess.run(
         [uv, "cache", "dir"], check=True, stdout=subprocess.PIPE, text=True
     )
-    return Machine(uv=uv, uv_cache=Path(cache.stdout.strip()))
+    environment = {
+        **lend_caches(tmp_path_factory.getbasetemp()),
+        "PYTHONPYCACHEPREFIX": str(tmp_path_factory.mktemp("bytecode")),
+    }
+    cached = Path(cache.stdout.strip())
+    return Machine(uv=uv, uv_cache=cached, environment=environment)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +79,8 @@ def docker(
     tool.write_text(DOCKER, encoding="utf-8")
     tool.chmod(0o755)
     names = ("DOCKER_HOST", "DOCKER_BUILDKIT", "DOCKER_CONFIG")
-    environment = {name: engine.environment[name] for name in names}
+    client = {name: engine.environment[name] for name in names}
+    environment = {**machine.environment, **client}
     yield replace(machine, environment=environment, tools=[tool.parent])
     engine.try_docker("rm", "--force", "--volumes", "service")
     engine.try_docker("image", "rm", "--force", "service")
@@ -81,6 +90,8 @@ def run(repository: Path, name: str, scratch: Path, machine: Machine) -> JobRun:
     """Run the job `name`, written file/job, to its end or its first failure."""
     file, _, job = name.partition("/")
     jobs = read_jobs(repository / ".github" / "workflows" / file)
+    prefix = Path(machine.environment["PYTHONPYCACHEPREFIX"])
+    lend_bytecode(scratch / job / "workspace", prefix)
     return run_job(jobs[job], repository, scratch, machine)
 
 

@@ -82,6 +82,9 @@ def test_each_kind_of_fault(source: str, expected: list[str]) -> None:
         "f('a text', key='another')",
         "def plots(): return f(alpha=0.3)",
         "bar.max",
+        "folder / 'file'",
+        "dict(zip(a, b, strict=True))",
+        "def f(rows=100): json.dumps(rows, indent=2)",
     ],
 )
 def test_what_is_not_mutated(source: str) -> None:
@@ -156,11 +159,13 @@ def test_who_runs_a_block_through_a_fixture_is_known() -> None:
         fixtures={"test_a": ["trained"], "test_b": [], "test_c": []},
         ran={"fixture trained": ["x:1"], "test_b": ["x:1", "x:2"]},
         seconds={"test_a": 1.0, "test_b": 2.0, "fixture trained": 4.0},
+        trained=["test_a"],
     )
     assert report.seeing("x:1") == ["test_a", "test_b"]
     assert report.seeing("x:2") == ["test_b"]
     assert report.seeing(None) == ["test_a", "test_b", "test_c"]
     assert report.cost(["test_a", "test_b"]) == 7.0
+    assert list(report.apart(["test_a", "test_b"])) == [["test_b"], ["test_a"]]
 
 
 def test_each_module_that_some_combination_has_is_mutated_as_some_project_has_it() -> (

@@ -7,8 +7,9 @@ Not mutated, for a test could only repeat what stands there:
 - texts, unless they are compared with something: messages, names and help are for people, SQL for another program;
 - what is raised or logged, and f-strings, which are nearly all messages (Python 3.11 also cannot say where their parts are);
 - annotations, `__all__`, and what is imported for a type checker alone;
-- a figure that is declared rather than computed with: the number in `BLOCK = 256` or in a field's default;
-- the sizes and colours of plots.
+- a figure that is declared rather than computed with: the number in `BLOCK = 256`, in the default of a field or an argument;
+- the sizes and colours of plots, and how far JSON is indented;
+- the slash of a path, and zip's `strict`, which asserts that two lists of one origin are equally long.
 """
 
 import ast
@@ -48,12 +49,13 @@ JOINED = {"and": "or", "or": "and"}
 SWAPPED = (
     *(("any", "all"), ("min", "max"), ("floor", "ceil"), ("minimum", "maximum")),
     *(("exp", "expm1"), ("log", "log1p"), ("argmin", "argmax"), ("zeros", "ones")),
-    *(("add", "subtract"), ("mean", "sum"), ("isnan", "isfinite"), ("pop", "popleft")),
+    *(("add", "subtract"), ("mean", "sum"), ("isnan", "isfinite")),
     *(("nanmean", "nansum"), ("startswith", "endswith"), ("lower", "upper")),
-    *(("removeprefix", "removesuffix"), ("append", "appendleft"), ("lstrip", "rstrip")),
+    *(("removeprefix", "removesuffix"), ("lstrip", "rstrip")),
     *(("bitwise_and", "bitwise_or"), ("perf_counter", "process_time")),
 )
 OTHER = {a: b for pair in SWAPPED for a, b in (pair, pair[::-1])}
+OTHER |= {"popleft": "pop", "appendleft": "append"}
 LIBRARIES = {"np", "math"}
 PLOTTING = {"plots", "pictures"}
 """Functions that draw: the constants in them are a matter of taste."""
@@ -141,6 +143,15 @@ class _Finder(ast.NodeVisitor):
     def visit_arg(self, node: ast.arg) -> None:
         """An argument has an annotation, and nothing else to mutate."""
 
+    def visit_arguments(self, node: ast.arguments) -> None:
+        for value in (*node.defaults, *filter(None, node.kw_defaults)):
+            self._declare(value)
+            self.visit(value)
+
+    def visit_keyword(self, node: ast.keyword) -> None:
+        if node.arg != "indent":
+            self.visit(node.value)
+
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         if node.value:
             self._declare(node.value)
@@ -186,7 +197,8 @@ class _Finder(ast.NodeVisitor):
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
         start, end, text = self._between(node.left, node.right)
-        for other in BINARY.get(text, ()):
+        path = text == "/" and isinstance(getattr(node.right, "value", None), str)
+        for other in BINARY.get(text, ()) if not path else ():
             self._add("operator", start, end, other)
         self.generic_visit(node)
 
@@ -230,8 +242,10 @@ class _Finder(ast.NodeVisitor):
             self.visit(function.value)
         else:
             self.visit(function)
+        zipped = getattr(function, "id", "") == "zip"
         for given in (*node.args, *node.keywords):
-            self.visit(given)
+            if not (zipped and getattr(given, "arg", "") == "strict"):
+                self.visit(given)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         """A library's function may also be handed on."""

@@ -6,6 +6,7 @@ what to do (`task.json`) and gets what was measured (`report.json`).
 
 import json
 import resource
+import shutil
 import signal
 import time
 from collections.abc import Generator
@@ -30,6 +31,7 @@ class Plugin:
         self.task: dict[str, Any] = json.loads((folder / "task.json").read_text())
         self.seconds: dict[str, float] = {}
         self.fixtures: dict[str, list[str]] = {}
+        self.trained: list[str] = []
         # A process that hangs is ended; then there is no answer.
         signal.alarm(int(self.task["patience"]))
 
@@ -39,6 +41,8 @@ class Plugin:
             items[:] = [item for item in items if item.name in chosen]
         for item in items:
             self.fixtures[item.name] = list(getattr(item, "fixturenames", ()))
+            if _asks_for(item, "trained"):
+                self.trained.append(item.name)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
@@ -46,7 +50,10 @@ class Plugin:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, Any, Any]:
-        return (yield from self._noting(f"fixture {fixturedef.argname}"))
+        value = yield from self._noting(f"fixture {fixturedef.argname}")
+        if fixturedef.argname == "published" and not self.task["published"]:
+            shutil.copytree(value, self.folder / "published", dirs_exist_ok=True)
+        return value
 
     def _noting(self, who: str) -> Generator[None, Any, Any]:
         _now.append(ran.setdefault(who, set()))
@@ -65,10 +72,42 @@ class Plugin:
             "fixtures": self.fixtures,
             "ran": {who: sorted(blocks) for who, blocks in ran.items()},
             "seconds": self.seconds,
+            "trained": self.trained,
         }
         (self.folder / "report.json").write_text(json.dumps(report))
 
 
+class Given:
+    """Spares the tests the training: they get the model of an earlier run."""
+
+    def __init__(self, published: str) -> None:
+        self.published = Path(published)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Any:
+        if fixturedef.argname not in ("published", "trained"):
+            return None
+        key = fixturedef.cache_key(request)
+        fixturedef.cached_result = (self.published, key, None)
+        return self.published
+
+
+def _asks_for(item: Any, name: str) -> bool:
+    """Whether a test uses a fixture itself, or through another one than `published`."""
+    about = getattr(item, "_fixtureinfo", None)
+    if about is None:
+        return True
+    others = (
+        found[-1].argnames
+        for other, found in about.name2fixturedefs.items()
+        if other != "published"
+    )
+    return name in about.initialnames or any(name in names for names in others)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     assert config.inipath is not None
-    config.pluginmanager.register(Plugin(config.inipath.parent))
+    plugin = Plugin(config.inipath.parent)
+    config.pluginmanager.register(plugin)
+    if plugin.task["published"]:
+        config.pluginmanager.register(Given(plugin.task["published"]))

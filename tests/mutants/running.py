@@ -1,6 +1,7 @@
 """Emitted tests run on mutants, until one fails: first those that are cheapest, and only those that run the mutated block."""
 
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -55,6 +56,8 @@ class Report:
     fixtures: dict[str, list[str]]
     ran: dict[str, list[str]]
     seconds: dict[str, float]
+    trained: list[str]
+    """The tests that use the training run itself; all others can do with the model of an earlier one."""
 
     def runs(self, who: str, block: str | None) -> bool:
         """Whether a test or a fixture runs a block itself."""
@@ -70,6 +73,12 @@ class Report:
             if self.runs(test, block)
             or any(self.runs(f"fixture {name}", block) for name in fixtures)
         ]
+
+    def apart(self, tests: Sequence[str]) -> Iterator[list[str]]:
+        """Those that need a training run of their own after those that need none."""
+        for own in (False, True):
+            if group := [test for test in tests if (test in self.trained) is own]:
+                yield group
 
     def cost(self, tests: Sequence[str]) -> float:
         """Seconds that some tests take together."""
@@ -111,15 +120,9 @@ class Runner:
         for path in mutated(self.whole):
             if path in tree:
                 tree[path] = instrumented(tree[path], path)
-        others = {
-            path: content
-            for path, content in tree.items()
-            if path == file or not path.startswith("tests/test_")
-        }
-        key = sha256(repr((self._salt, file, sorted(others.items()))).encode())
-        kept = KEPT / f"{key.hexdigest()}.json"
+        kept = KEPT / f"{self._key(tree, file)}.json"
         if not kept.exists():
-            status, said, found = self._run(tree, file, None, LONGEST)
+            status, said, found = self._run(tree, file, None, LONGEST, "", project)
             assert status == 0, f"{file} fails in {project.name}:\n{said}"
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text(json.dumps(found), "utf-8")
@@ -131,12 +134,45 @@ class Runner:
         seconds = 0.0
         for cost, project, file, tests in self._runs(fault, block):
             tree = {**project.tree, fault.path: fault.mutant.applied(fault.source)}
-            patience = 30 + 15 * int(cost)
-            status, said, found = self._run(tree, file, tests, patience)
+            patience = 60 + 15 * int(cost)
+            published = self._published(project, file, block, tests)
+            status, said, found = self._run(tree, file, tests, patience, published)
             seconds += found["cpu"] if found else cost
             if status not in (0, NOT_RUN):
                 return Verdict(fault, said, seconds)
         return Verdict(fault, "", seconds)
+
+    def _model(self, project: Project) -> Path:
+        """Where the model of a project is kept."""
+        return KEPT / f"{self._key(project.tree, 'published')}-published"
+
+    def _key(self, tree: dict[str, bytes], file: str) -> str:
+        """All that a test file of a project can depend on."""
+        read = {
+            path: content
+            for path, content in tree.items()
+            if path == file or not path.startswith("tests/test_")
+        }
+        text = repr((self._salt, file, sorted(read.items())))
+        return sha256(text.encode()).hexdigest()
+
+    def _keep(self, project: Project, published: Path) -> None:
+        with self._lock:
+            if not self._model(project).exists():
+                KEPT.mkdir(parents=True, exist_ok=True)
+                draft = self._model(project).with_suffix(".draft")
+                shutil.copytree(published, draft, dirs_exist_ok=True)
+                draft.rename(self._model(project))
+
+    def _published(
+        self, project: Project, file: str, block: str | None, tests: list[str]
+    ) -> str:
+        """The model of an earlier run, where a mutant has no part in its making; else nothing."""
+        report, model = self.report(project, file), self._model(project)
+        making = ("fixture trained", "fixture published")
+        if block is None or any(report.runs(who, block) for who in making):
+            return ""
+        return "" if set(tests) & set(report.trained) else str(model) * model.exists()
 
     def _runs(self, fault: Fault, block: str | None) -> list[Run]:
         """The tests to run file by file: the cheapest first, of those that run the block themselves, then of the others."""
@@ -150,13 +186,19 @@ class Runner:
                 own = [test for test in report.fixtures if report.runs(test, block)]
                 others = [t for t in report.seeing(block) if t not in own]
                 for tests, stage in ((own, direct), (others, indirect)):
-                    if tests:
-                        stage.append((report.cost(tests), project, file, tests))
+                    for group in report.apart(tests):
+                        stage.append((report.cost(group), project, file, group))
         cheapest = itemgetter(0)
         return sorted(direct, key=cheapest) + sorted(indirect, key=cheapest)
 
     def _run(
-        self, tree: dict[str, bytes], file: str, tests: list[str] | None, patience: int
+        self,
+        tree: dict[str, bytes],
+        file: str,
+        tests: list[str] | None,
+        patience: int,
+        published: str,
+        keep_for: Project | None = None,
     ) -> tuple[int, str, dict[str, Any]]:
         """Run a test file on a tree: pytest's status, the first failure, what was measured."""
         with tempfile.TemporaryDirectory(prefix="slipway-mutant-") as folder:
@@ -165,7 +207,7 @@ class Runner:
             for path, content in {**tree, **added}.items():
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
                 (root / path).write_bytes(content)
-            task = {"tests": tests, "patience": patience}
+            task = {"tests": tests, "patience": patience, "published": published}
             Path(folder, "task.json").write_text(json.dumps(task))
             options = json.loads(suite.pytest_settings(tree["pyproject.toml"]))
             options["pythonpath"] = [str(root / p) for p in options["pythonpath"]]
@@ -189,6 +231,8 @@ class Runner:
                 self._free.put(one)
             report, answer = Path(folder, "report.json"), Path(job["answer"])
             found = json.loads(report.read_text()) if report.exists() else {}
+            if keep_for and Path(folder, "published").exists():
+                self._keep(keep_for, Path(folder, "published"))
             if not answer.exists():
                 return -1, "it hangs, or died", found
             told = json.loads(answer.read_text())

@@ -21,9 +21,8 @@ STEP = 0.1
 """Expectations are probed by moving a column by this share of its range."""
 EVERY = slice(None)
 CARD = Path("reports") / "model_card.md"
-RESAMPLES = 200
-INTERVAL = (0.025, 0.975)
-"""The quantiles of the resamples that the card shows as an interval."""
+RESAMPLES, INTERVAL = 200, (0.025, 0.975)
+"""The card shows an interval between these quantiles of as many resamples."""
 IMPORTANCE_ROWS = 2_000
 
 

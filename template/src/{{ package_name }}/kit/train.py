@@ -25,9 +25,8 @@ from .settings import SCHEMA, Params, Settings
 from .store import Store, open_model, sha256, write
 from .table import columns_of, data_hash, load, split
 
-PARITY_ROWS = 32
-PARITY_GAPS = 0.3
-"""The share of missing values among the made-up rows of the parity check."""
+PARITY_ROWS, PARITY_GAPS = 32, 0.3
+"""Rows held out, and as many made-up ones with this share of gaps, that a model must predict as in training."""
 HELD_ROWS = 1_000
 Step = Callable[[str], AbstractContextManager[Any]]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fraud_watch.kit import engine
+from fraud_watch.kit import engine, task
 from fraud_watch.kit.compile import NoPlanError
 
 
@@ -37,7 +37,7 @@ def test_a_difference_is_relative_to_one_and_the_value(monkeypatch: pytest.Monke
     def decided(schema: Any, decision: Any, raw: Any) -> dict[str, Any]:
         return {"prediction": (raw > 2).tolist()}
 
-    monkeypatch.setattr(engine.task, "table", decided)
+    monkeypatch.setattr(task, "table", decided)
     value: Any = SimpleNamespace(problem="regression")
     truth = np.array([3.0, np.nan, -1.0])
 
@@ -56,7 +56,7 @@ def test_a_difference_is_relative_to_one_and_the_value(monkeypatch: pytest.Monke
 
 
 def test_an_engine_is_tried_on_what_is_odd(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine.task, "table", lambda schema, decision, raw: {"prediction": raw.tolist()})
+    monkeypatch.setattr(task, "table", lambda schema, decision, raw: {"prediction": raw.tolist()})
     rows = {"x": np.arange(40.0), "y": np.ones(40), "word": np.array(["a"] * 40, dtype=object)}
     schema: Any = SimpleNamespace(problem="regression", positive=0)
     probes = dict(engine._probes(schema, {}, lambda rows: rows["x"], rows))

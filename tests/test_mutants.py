@@ -165,6 +165,9 @@ def test_who_runs_a_block_through_a_fixture_is_known() -> None:
     assert report.seeing("x:2") == ["test_b"]
     assert report.seeing(None) == ["test_a", "test_b", "test_c"]
     assert report.cost(["test_a", "test_b"]) == 7.0
+    spared = Report(1.0, {"test_d": ["trained"]}, {}, {"fixture trained": 0.0}, [])
+    assert spared.after(report).seeing("x:1") == ["test_d"]
+    assert spared.after(report).cost(["test_d"]) == 4.0
     assert list(report.apart(["test_a", "test_b"])) == [["test_b"], ["test_a"]]
 
 

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from operator import itemgetter
@@ -28,6 +28,10 @@ KEPT = ROOT / ".tools" / "mutants"
 """Where it is kept which test runs which block."""
 LONGEST = 300
 """Seconds for a test file without a fault."""
+TRAINING = "tests/test_release.py"
+"""It is measured first: most other files get the model that it trains."""
+MAKING = ("fixture trained", "fixture published")
+"""What makes that model."""
 NOT_RUN = 5
 """pytest's status where no test was chosen."""
 
@@ -73,6 +77,13 @@ class Report:
             if self.runs(test, block)
             or any(self.runs(f"fixture {name}", block) for name in fixtures)
         ]
+
+    def after(self, training: "Report") -> "Report":
+        """With what the fixtures do that were spared, as another test file shows it."""
+        spared = [name for name in MAKING if name in training.ran]
+        ran = {name: training.ran[name] for name in spared}
+        seconds = {name: training.seconds[name] for name in spared}
+        return replace(self, ran=self.ran | ran, seconds=self.seconds | seconds)
 
     def apart(self, tests: Sequence[str]) -> Iterator[list[str]]:
         """Those that need a training run of their own after those that need none."""
@@ -120,13 +131,21 @@ class Runner:
         for path in mutated(self.whole):
             if path in tree:
                 tree[path] = instrumented(tree[path], path)
+        trains = file == TRAINING or b"trained" in tree[file]
+        published = "" if trains else str(self._model(project))
         kept = KEPT / f"{self._key(tree, file)}.json"
-        if not kept.exists():
-            status, said, found = self._run(tree, file, None, LONGEST, "", project)
+        if not kept.exists() or (
+            file == TRAINING and not self._model(project).exists()
+        ):
+            keep_for = project if file == TRAINING else None
+            status, said, found = self._run(
+                tree, file, None, LONGEST, published, keep_for
+            )
             assert status == 0, f"{file} fails in {project.name}:\n{said}"
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text(json.dumps(found), "utf-8")
-        return Report(**json.loads(kept.read_text("utf-8")))
+        report = Report(**json.loads(kept.read_text("utf-8")))
+        return report if trains else report.after(self.report(project, TRAINING))
 
     def judge(self, fault: Fault) -> Verdict:
         """Run what can see a mutant, the cheapest first, until something fails."""
@@ -169,8 +188,7 @@ class Runner:
     ) -> str:
         """The model of an earlier run, where a mutant has no part in its making; else nothing."""
         report, model = self.report(project, file), self._model(project)
-        making = ("fixture trained", "fixture published")
-        if block is None or any(report.runs(who, block) for who in making):
+        if block is None or any(report.runs(who, block) for who in MAKING):
             return ""
         return "" if set(tests) & set(report.trained) else str(model) * model.exists()
 
@@ -250,14 +268,14 @@ def runner(whole: Template) -> Iterator[Runner]:
 def verdicts(whole: Template, faults: Sequence[Fault]) -> Iterator[Verdict]:
     """What becomes of some mutants, in the order in which they are done."""
     with runner(whole) as run, ThreadPoolExecutor(suite.WORKERS) as pool:
-        measured = [
-            pool.submit(run.report, project, file)
+        needed = [
+            project
             for project in projects(whole)
             if any(project.tree.get(f.path) == f.source for f in faults)
-            for file in project.files
         ]
-        for future in measured:
-            future.result()
+        list(pool.map(lambda project: run.report(project, TRAINING), needed))
+        files = [(project, file) for project in needed for file in project.files]
+        list(pool.map(lambda measured: run.report(*measured), files))
         for done in as_completed(pool.submit(run.judge, fault) for fault in faults):
             yield done.result()
 

@@ -76,9 +76,9 @@ def lines_of_code(source: str) -> int:
 @pytest.mark.parametrize("problem", CHOICES["problem"])
 def test_a_project_is_small(problem: str) -> None:
     files, lines = size("starter", problem)
-    # Three of them keep it current: the doctor, the update and its workflow.
-    assert (files <= 52, lines <= 2000) == (True, True)
-    assert size("standard", problem)[0] <= 79
+    # Three of them keep it current: the doctor, the update and its workflow. Three test files hold arithmetic.
+    assert (files <= 55, lines <= 2000) == (True, True)
+    assert size("standard", problem)[0] <= 83
 
 
 def size(preset: str, problem: str) -> tuple[int, int]:

@@ -56,7 +56,7 @@ def test_the_verb_scores_with_the_champion(
     store = Store(tmp_path / "store")
     store.publish("1", published)
     store.promote("1")
-    output = tmp_path / "out.parquet"
+    output = tmp_path / "a" / "new folder" / "out.parquet"
     done = CliRunner().invoke(cli.app, ["score", str(source), str(output)])
     assert "250 rows scored by version 1" in done.output
     assert set(pd.read_parquet(output)["model_version"].astype(str)) == {"1"}

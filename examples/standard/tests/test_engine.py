@@ -4,7 +4,6 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -102,14 +101,14 @@ def test_a_plan_gives_the_probabilities(estimator: Any, calibration: str, classe
     equal(fitted.fit(as_rows(table), truth))
 
 
-@pytest.mark.parametrize("logarithm", [False, True])
+@pytest.mark.parametrize("functions", [(), (np.log1p, np.expm1), (np.log, np.exp)], ids=["", "expm1", "exp"])
 @pytest.mark.parametrize("estimator", REGRESSORS, ids=lambda e: type(e).__name__)
-def test_a_plan_gives_the_values(estimator: Any, logarithm: bool) -> None:
+def test_a_plan_gives_the_values(estimator: Any, functions: tuple[Any, ...]) -> None:
     table = drawn(1, 400)
     truth = np.abs(table["even"]) + np.log1p(table["large"])
-    fitted: Any = pipeline(estimator, whole=logarithm)
-    if logarithm:
-        fitted = TransformedTargetRegressor(fitted, func=np.log1p, inverse_func=np.expm1)
+    fitted: Any = pipeline(estimator, whole=bool(functions))
+    if functions:
+        fitted = TransformedTargetRegressor(fitted, func=functions[0], inverse_func=functions[1])
     equal(fitted.fit(as_rows(table), truth))
 
 
@@ -236,20 +235,10 @@ def test_what_has_no_plan_is_named() -> None:
     for estimator in (linear_model.SGDClassifier(), ensemble.GradientBoostingClassifier(n_estimators=2)):
         with pytest.raises(NoPlanError, match=f"{type(estimator).__name__} has no plan"):
             compiled(pipeline(estimator, whole=True).fit(as_rows(table), truth))
-
-
-def test_rows_around_the_threshold_lie_on_both_sides() -> None:
-    """So near that a plan which is a little off decides otherwise."""
-    rows = {"x": np.linspace(-3.0, 3.0, 40), "word": np.array(["a", "b"] * 20, dtype=object)}
-
-    def chances(features: Any) -> Any:
-        chance = 1 / (1 + np.exp(-features["x"]))
-        return np.stack([1 - chance, chance], axis=1)
-
-    schema: Any = SimpleNamespace(positive=1)
-    near = chances(engine._around(schema, 0.4, chances, rows))[:, 1]
-    assert 0 < (near >= 0.4).sum() < len(near)
-    assert np.abs(near - 0.4).max() < 1e-3
+    parts = ColumnTransformer([("categories", OneHotEncoder(), CATEGORIES)])
+    strict = Pipeline([("prepare", parts), ("model", linear_model.LogisticRegression())])
+    with pytest.raises(NoPlanError, match="refuses unknown categories"):
+        compiled(strict.fit(as_rows(table), truth))
 
 
 def test_a_plan_is_taken_where_there_is_one(trained: train.Result, published: Path) -> None:

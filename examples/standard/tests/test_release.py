@@ -3,6 +3,7 @@
 import json
 import shutil
 from contextlib import nullcontext
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import mlflow
@@ -62,6 +63,8 @@ def test_promote_asks_for_the_gate_and_moves_files_pointer_and_alias(
     assert str(registry.find(client, None).version) == version
     assert str(client.get_registered_model(PROJECT).aliases["champion"]) == version
     assert registry.listing(mine)[0][3:] == ("passed", "champion, challenger")
+    made = datetime.fromisoformat(registry.listing(mine)[0][1])
+    assert abs(datetime.now() - made) < timedelta(hours=1)
     assert registry.promote(mine, version) == version
 
     # Judged when there was no champion, so not good enough against this one.
@@ -131,7 +134,9 @@ def test_a_store_can_be_made_again_from_the_registry(
     with registry.files_of(trained.version) as files:
         Store(tmp_path).publish(trained.version, files)
     names = sorted(path.name for path in published.iterdir())
-    assert sorted(path.name for path in Store(tmp_path).folder(trained.version).iterdir()) == names
+    copied = Store(tmp_path).folder(trained.version)
+    assert sorted(path.name for path in copied.iterdir()) == names
+    assert copied.stat().st_mode & 0o777 == 0o755, "a service that runs as somebody else can read it"
 
 
 def test_a_file_that_changed_or_is_gone_is_refused(shop: Store) -> None:
@@ -164,6 +169,25 @@ def test_a_model_that_computes_something_else_here_is_refused(
     monkeypatch.setattr("fraud_watch.kit.predictor.features", lambda _: {})
     with pytest.raises(BrokenModelError, match="cannot predict here"):
         open_model(copy)
+
+
+@pytest.mark.parametrize(("share", "equal"), [(0.9, True), (1.1, False), (-1.1, False)])
+def test_a_billionth_is_what_two_machines_may_differ_by(
+    published: Path, tmp_path: Path, share: float, equal: bool
+) -> None:
+    """Relative to one and the figure; one figure that is further off is enough."""
+    copy = tmp_path / "model"
+    shutil.copytree(published, copy)
+    parity = json.loads((copy / "parity.json").read_text())
+    outputs = np.array(parity["outputs"])
+    outputs.flat[0] += share * 1e-9 * (1 + abs(outputs.flat[0]))
+    (copy / "parity.json").write_text(json.dumps({**parity, "outputs": outputs.tolist()}))
+    altered(copy, files={})
+    if equal:
+        open_model(copy)
+    else:
+        with pytest.raises(BrokenModelError, match="predicts differently here"):
+            open_model(copy)
 
 
 def altered(folder: Path, **entries: object) -> None:
@@ -278,5 +302,6 @@ def test_the_parity_sample_spans_the_test_rows_and_holds_nothing_personal(
     assert sample[secret.name][: train.PARITY_ROWS].tolist() != held[secret.name].iloc[places].tolist()
     for column in schema.inputs[1:]:
         shown = sample[column.name]
+        assert len(shown) == 2 * train.PARITY_ROWS, "half of them are made up"
         np.testing.assert_array_equal(shown[:1], held[column.name].to_numpy()[:1])
         np.testing.assert_array_equal(shown[train.PARITY_ROWS - 1], held[column.name].to_numpy()[-1])

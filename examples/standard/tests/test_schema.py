@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from sqlalchemy import create_engine
 
 from fraud_watch.kit import UserError
+from fraud_watch.kit import schema as schemas
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.settings import Split
 from fraud_watch.kit.table import checked, columns_of, data_hash, load, split
@@ -30,6 +31,9 @@ SMALL: dict[str, Any] = {
     ],
 }
 GOOD = {"size": 1.5, "count": None, "kind": "a", "open": True, "seen": "2025-01-31T10:00:00Z", "json": "hi"}
+
+
+TWICE = {"name": "other", "type": "number"}
 
 
 def small(**changes: Any) -> Schema:
@@ -58,7 +62,11 @@ def column(**changes: Any) -> dict[str, Any]:
         ({"columns": SMALL["columns"] + SMALL["columns"][:1]}, "columns: size stands there twice"),
         ({"time": "size"}, "time: size is not allowed there; allowed: none of today's columns"),
         ({"time": "seen"}, "time: seen is not allowed there"),  # it may be missing
-        ({"expect": {"increasing": ["kind"]}}, "expect.increasing: kind is not allowed there"),
+        ({"expect": {"increasing": ["kind"]}}, "kind is not allowed there; allowed: count, open, size"),
+        ({"slices": ["size"]}, "slices: size is not allowed there; allowed: kind, open"),
+        ({"group": "who"}, "group: who is not allowed there; allowed: count, json, kind, open, seen, size"),
+        ({"columns": [*SMALL["columns"], {**TWICE, "alias": "count"}]}, "columns: count stands there twice"),
+        ({"target": {**SMALL["target"], "alias": "Size (m)"}}, "target: worth is among the columns too"),
         (target("regression", classes=[0, 1]), "target.classes: classification needs two or more"),
         (target("classification"), "target.classes: classification needs two or more"),
         (target("classification", classes=[0, 1]), "target.positive: say which"),
@@ -108,6 +116,35 @@ def test_a_request_that_does_not_fit_is_refused_by_field(field: str, value: Any)
     assert caught.value.errors()[0]["loc"][0] == field
 
 
+def test_a_body_is_parsed_again_only_if_a_key_may_be_there_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The quotes in it say so: two to a key or a text. To parse all of them again would cost time."""
+    reader, gaps = small().reader, {**GOOD, "seen": None, "json": None}
+    bodies = [json.dumps(record).encode() for record in (GOOD, gaps)]
+    both = json.dumps({"records": [GOOD, gaps, GOOD]}).encode()
+    quoted = json.dumps({**GOOD, "json": 'say "hi"'}).encode()
+    monkeypatch.setattr(schemas, "json", None)
+    assert [reader.one(body)["kind"] for body in bodies] == ["a", "a"]
+    assert len(reader.many(both)) == 3
+    with pytest.raises(AttributeError):
+        reader.one(quoted)
+
+
+def test_the_positive_class_is_the_named_or_the_last_one() -> None:
+    assert small(**target("classification", classes=[5, 6, 7])).positive == 2
+    assert small(**target("classification", classes=[5, 6, 7], positive=5)).positive == 0
+    assert small(**target("classification", classes=[5, 6], positive=6)).positive == 1
+
+
+def test_nothing_personal_and_no_text_or_date_is_counted() -> None:
+    columns = [{**c, "pii": c["name"] == "count"} for c in SMALL["columns"]]
+    schema = small(**target("regression"), columns=columns)
+    reference = schema.reference(schema.sample(20), np.arange(20.0))
+    assert list(reference) == ["size", "kind", "open", "worth"]
+    assert sum(reference["kind"].rows.values()) == 20
+    labels = small(**target("classification", classes=["no", "yes"], positive="yes"))
+    assert labels.reference(schema.sample(2), np.array([1.0, 1.0]))["worth"].rows == {"yes": 2}
+
+
 def test_a_whole_number_may_be_written_as_json_schema_allows() -> None:
     record = small().reader.one(json.dumps({**GOOD, "count": 7.0}).encode())
     assert small().arrays([record])["count"].tolist() == [7.0]
@@ -153,6 +190,20 @@ def test_a_cell_that_breaks_the_schema_is_quoted_with_its_place(changes: dict[st
     assert f"table.csv: {said}" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("bad", "more"),
+    [(1, "row 1: 'x' is no number"), (3, "row 3: 'x' is no number"), (5, "'x' is no number and 2 more")],
+)
+def test_of_many_bad_cells_the_first_three_are_quoted(bad: int, more: str) -> None:
+    row = {"Size (m)": "x", "count": 1.5, "kind": "b", "open": "true", "seen": None, "json": "", "worth": "1"}
+    with pytest.raises(UserError) as caught:
+        checked(small(), pd.DataFrame([row] * bad + [{**row, "Size (m)": 1}]), "table.csv")
+    first, second = str(caught.value).splitlines()
+    assert first.endswith(more)
+    assert "row 4" not in first
+    assert "column count, row 1: 1.5" in second, "columns in their order"
+
+
 def test_a_missing_column_and_an_empty_table_are_named() -> None:
     with pytest.raises(UserError, match="no column Size"):
         checked(small(), pd.DataFrame({"kind": ["a"]}), "table.csv")
@@ -173,6 +224,8 @@ def test_csv_parquet_and_sql_give_the_same_table(schema: Schema, tmp_path: Path)
         load(schema, "SELECT * FROM raw", url),
     ]
     assert len({data_hash(table) for table in tables}) == 1
+    assert data_hash(tables[0]) == data_hash(tables[0].set_axis(range(7, 57)))
+    assert data_hash(tables[0]) != data_hash(tables[0][::-1])
 
 
 def test_rows_without_a_target_are_left_out(schema: Schema, tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
 """Training: the same model from the same inputs, nothing learnt from the test rows, a card that tells."""
 
+import shutil
+import subprocess
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -16,7 +20,7 @@ from fraud_watch.kit.learn import assemble, check, decision, score, served
 from fraud_watch.kit.predictor import Model, figures
 from fraud_watch.kit.schema import Expectations, Schema
 from fraud_watch.kit.settings import Params, Settings
-from fraud_watch.kit.store import Store, open_model
+from fraud_watch.kit.store import Store, open_model, sha256
 from fraud_watch.kit.task import Cost, Learning, decide, encode
 
 
@@ -170,7 +174,9 @@ def test_as_many_rows_of_a_class_as_learning_needs(
     assemble(yours.build("linear", {}, ["x"], [], seed=5), learning, seed=5).fit(rows, truth)
 
 
-def test_tuning_searches_and_keeps_the_best(prepared: Prepared, params: Params) -> None:
+def test_tuning_searches_and_keeps_the_best(
+    prepared: Prepared, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tuned = params.model_copy(update={"tuning": params.tuning.model_copy(update={"trials": 3})})
     said: list[str] = []
 
@@ -178,10 +184,30 @@ def test_tuning_searches_and_keeps_the_best(prepared: Prepared, params: Params) 
         said.append(what)
         return nullcontext()
 
+    search, tried = yours.search_space, list[str]()
+
+    def counted(trial: Any, name: str) -> dict[str, Any]:
+        tried.append(name)
+        return search(trial, name)
+
+    monkeypatch.setattr(yours, "search_space", counted)
     options = train.tune(prepared, tuned, step)
     train.build(prepared, params, options)
-    assert len(said) == 3
-    assert "best" in said[-1]
+    assert len(tried) == 3
+    assert ["best" in what for what in said] == [False, True, True]
+
+
+def test_a_model_knows_the_commit_and_the_lock_that_it_came_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert train.provenance() == {"git_commit": "none", "lock_sha256": "none"}
+    (tmp_path / "uv.lock").touch()
+    done = SimpleNamespace(stdout="0123abc-dirty\n")
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/git")
+    monkeypatch.setattr(subprocess, "run", lambda command, **how: done if how["text"] else None)
+    assert train.provenance() == {"git_commit": "0123abc-dirty", "lock_sha256": sha256(tmp_path / "uv.lock")}
 
 
 def test_an_estimator_that_model_py_lacks_is_named(params: Params, machine: Settings) -> None:

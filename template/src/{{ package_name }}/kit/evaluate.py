@@ -21,7 +21,8 @@ STEP = 0.1
 """Expectations are probed by moving a column by this share of its range."""
 EVERY = slice(None)
 CARD = Path("reports") / "model_card.md"
-RESAMPLES = 200
+RESAMPLES, INTERVAL = 200, (0.025, 0.975)
+"""The card shows an interval between these quantiles of as many resamples."""
 IMPORTANCE_ROWS = 2_000
 
 
@@ -164,7 +165,7 @@ def measure(exam: Exam, champion: Model | None, params: Params, fold_scores: lis
         draws = [rng.choice(places, len(places)) for _ in range(RESAMPLES)]
         kept = [rows for rows in draws if learn.judgeable(exam.model.schema, exam.truth[rows], fewest=1)]
         drawn = [metrics(exam.model, exam.raw, rows) for rows in kept]
-        return pd.DataFrame(drawn, columns=list(whole)).quantile([0.025, 0.975])
+        return pd.DataFrame(drawn, columns=list(whole)).quantile(list(INTERVAL))
 
     rng = np.random.default_rng(params.seed)
     whole = metrics(exam.model, exam.raw)

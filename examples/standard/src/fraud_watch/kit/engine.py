@@ -31,7 +31,12 @@ from .predictor import (
 from .schema import Schema
 
 INSTALL = "uv sync --group fallback"
-MADE_UP, PROBED = 1_000, 32
+MADE_UP, PROBED, HALVINGS = 1_000, 32, 20
+GAPS = 0.2
+"""The share of missing values among the made-up rows."""
+EXTREMES = (1e9, -1e9, 1e30, -1e30)
+CALLS, TIMES = 5, 10
+"""What a row costs is the best of so many times, each of so many calls."""
 NEVER_SEEN = "never seen \ue001"
 
 
@@ -84,7 +89,7 @@ def needs(folder: Path) -> str:
 
 def choose(schema: Schema, decision: dict[str, float], estimator: Any, held: Columns) -> Choice:
     """The fastest engine that says what scikit-learn says, also where rows are odd or near the threshold."""
-    sample = schema.sample(MADE_UP, missing=0.2)
+    sample = schema.sample(MADE_UP, missing=GAPS)
     columns = {name: np.concatenate([values, sample[name]]) for name, values in held.items()}
     reference, rows = sklearn(estimator), made(columns)
     one = {name: values[:1] for name, values in rows.items()}
@@ -136,7 +141,7 @@ def _difference(
 ) -> float:
     """The largest difference, relative to one and the value; an error if it is too large."""
     same = (truth == said) | (np.isnan(truth) & np.isnan(said))
-    off = np.abs(np.where(same, 0.0, said - truth)) / (1 + np.abs(truth))
+    off = np.where(same, 0.0, np.abs(said - truth) / (1 + np.abs(truth)))
     worst = float(off.max())
     if not worst <= TOLERANCE:
         raise NoPlanError(f"its plan differs from scikit-learn by {worst:.3g} ({what})")
@@ -149,7 +154,7 @@ def _difference(
 def _micros(call: Callable[[], object]) -> float:
     """Microseconds for a call, undisturbed."""
     call()
-    return min(timeit.repeat(call, number=5, repeat=10)) / 5 * 1e6
+    return min(timeit.repeat(call, number=CALLS, repeat=TIMES)) / CALLS * 1e6
 
 
 def _probes(
@@ -162,7 +167,7 @@ def _probes(
     numbers = [name for name in few if name not in text]
     odd: list[tuple[str, list[str], Any]] = [("missing categories", text, None)]
     odd += [("unknown categories", text, NEVER_SEEN), ("missing numbers", numbers, np.nan)]
-    odd += [(f"numbers of {extreme:g}", numbers, extreme) for extreme in (1e9, -1e9, 1e30, -1e30)]
+    odd += [(f"numbers of {extreme:g}", numbers, extreme) for extreme in EXTREMES]
     for what, names, cell in odd:
         turns = [few | {name: np.full_like(few[name], cell)} for name in names]
         if turns:
@@ -187,7 +192,7 @@ def _around(schema: Schema, threshold: float, reference: Engine, rows: Columns) 
             for name, values in rows.items()
         }
 
-    for _ in range(20):
+    for _ in range(HALVINGS):
         middle = (near + far) / 2
         over = reference(between(middle))[:, schema.positive] >= threshold
         near, far = np.where(over, near, middle), np.where(over, middle, far)

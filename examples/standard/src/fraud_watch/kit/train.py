@@ -25,7 +25,8 @@ from .settings import SCHEMA, Params, Settings
 from .store import Store, open_model, sha256, write
 from .table import columns_of, data_hash, load, split
 
-PARITY_ROWS = 32
+PARITY_ROWS, PARITY_GAPS = 32, 0.3
+"""Rows held out, and as many made-up ones with this share of gaps, that a model must predict as in training."""
 HELD_ROWS = 1_000
 Step = Callable[[str], AbstractContextManager[Any]]
 
@@ -197,7 +198,7 @@ def choose(data: Prepared, learned: Learned) -> Choice:
 
 def _parity_sample(data: Prepared, seed: int) -> dict[str, NDArray[Any]]:
     """Hold-out rows from first to last, and made-up ones; of what is personal, nothing but made-up values."""
-    made = data.schema.sample(2 * PARITY_ROWS, seed, missing=0.3)
+    made = data.schema.sample(2 * PARITY_ROWS, seed, missing=PARITY_GAPS)
     places = np.linspace(0, len(data.rows.test) - 1, PARITY_ROWS).astype(int)
     held = data.frame.iloc[data.rows.test[places]]
     for column in (column for column in data.schema.inputs if not column.pii):

@@ -42,7 +42,7 @@ def decision(schema: Schema, learning: Learning, truth: Numbers, raw: Numbers) -
     positive, chance = truth == schema.positive, raw[:, schema.positive]
     _, false_alarms, missed, _, thresholds = measures.confusion_matrix_at_thresholds(positive, chance)
     sums = false_alarms * learning.cost.false_positive + missed * learning.cost.false_negative
-    return {"threshold": float(min(thresholds[np.argmin(sums)], 1.0))}
+    return {"threshold": float(thresholds[np.argmin(sums)])}
 
 
 def assemble(pipeline: Pipeline, learning: Learning, seed: int) -> Any:

@@ -35,7 +35,7 @@ def load(schema: Schema, source: str, url: str | None = None) -> pd.DataFrame:
     except ValueError as error:
         raise UserError(f"{source} cannot be read as a table: {error}") from None
     if schema.target.header in raw:
-        raw = raw.dropna(subset=schema.target.header, ignore_index=True)
+        raw = raw.dropna(subset=schema.target.header)
     return checked(schema, raw, source)
 
 

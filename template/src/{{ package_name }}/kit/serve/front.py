@@ -31,6 +31,8 @@ ASSETS = "/static-offline-docs/"
 PROBES = {"/healthz", "/readyz"}
 """Paths that pass without admission: a platform that asks must not be turned away."""
 MOST_HEADERS = 100
+SWEEP = 0.2
+"""Seconds between two looks at what takes too long."""
 SANE = re.compile(rb"[A-Za-z0-9._:-]{1,64}").fullmatch
 UTF8_JSON = re.compile(rb'application/json\s*(;\s*charset="?utf-?8"?\s*)?', re.IGNORECASE).fullmatch
 to_json = TypeAdapter(Any).dump_json
@@ -231,7 +233,7 @@ class Front:
     async def sweep(self) -> None:
         """End what takes too long, and tell of what ended, for all requests at once."""
         while True:
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(SWEEP)
             oldest = time.perf_counter() - self.settings.request_seconds
             for call in [call for call in self.calls if call.began < oldest and not call.overdue]:
                 call.overdue = call.task.cancel()

@@ -1,0 +1,94 @@
+"""What the figures of a model mean, on rows that can be checked by hand."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fraud_watch.kit import task
+from fraud_watch.kit.learn import dummy, judgeable, metrics, score
+from fraud_watch.kit.predictor import Manifest, Model
+from fraud_watch.kit.schema import Schema
+from fraud_watch.kit.task import Cost, Learning
+
+TRUTH = np.array([0.0, 0.0, 1.0, 1.0])
+CHANCES = np.array([[0.9, 0.1], [0.4, 0.6], [0.6, 0.4], [0.2, 0.8]])
+"""Two rows of each class. At a threshold of one half, one of each class is decided wrongly."""
+THREE = np.array([[0.5, 0.3, 0.2], [0.2, 0.4, 0.4], [0.1, 0.1, 0.8], [0.6, 0.2, 0.2]])
+
+
+def named(*classes: str, positive: str | None = None) -> Schema:
+    target = {"name": "kind", "classes": classes, "positive": positive}
+    columns = [{"name": "size", "type": "number"}]
+    return Schema.parse({"problem": "classification", "target": target, "columns": columns}, "here")
+
+
+TWO_CLASSES = named("no", "yes", positive="yes")
+
+
+def model(schema: Schema, **decision: float) -> Model:
+    return Model(schema, Manifest(run="none", decision=decision), lambda features: features["size"])
+
+
+def test_the_score_of_two_classes_is_about_the_positive_one() -> None:
+    """By falling chance: yes, no, yes, no. The precision is 1 at the first and 2/3 at the second."""
+    assert score(TWO_CLASSES, TRUTH, CHANCES) == pytest.approx((1 + 2 / 3) / 2)
+    other = named("no", "yes", positive="no")
+    assert score(other, TRUTH, CHANCES) == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_the_score_of_more_classes_is_the_mean_chance_of_the_truth() -> None:
+    truth = np.array([0.0, 1.0, 2.0, 0.0])
+    expected = (0.5 * 0.4 * 0.8 * 0.6) ** (1 / 4)
+    assert score(named("a", "b", "c"), truth, THREE) == pytest.approx(expected)
+
+
+def test_the_figures_of_two_classes() -> None:
+    learning = Learning(cost=Cost(false_positive=1, false_negative=5))
+    said = metrics(model(TWO_CLASSES, threshold=0.5), learning, TRUTH, CHANCES)
+    assert next(iter(said)) == "score"
+    assert said["precision"] == said["recall"] == 0.5
+    assert said["cost_per_row"] == pytest.approx((1 + 5) / 4)
+    assert said["brier"] == pytest.approx((0.1**2 + 0.6**2 + 0.6**2 + 0.2**2) / 4)
+    assert said["log_loss"] == pytest.approx(-np.log([0.9, 0.4, 0.4, 0.8]).mean())
+    assert said["roc_auc"] == pytest.approx(3 / 4)
+
+
+def test_the_figures_of_more_classes() -> None:
+    truth = np.array([0.0, 1.0, 2.0, 1.0])
+    said = metrics(model(named("a", "b", "c")), Learning(), truth, THREE)
+    assert said["accuracy"] == 3 / 4
+    assert said["balanced_accuracy"] == pytest.approx((1 + 1 / 2 + 1) / 3)
+    assert said["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
+    assert "precision" not in said
+
+
+def test_the_dummy_says_each_class_as_often_as_it_was_seen() -> None:
+    assert dummy(TWO_CLASSES, np.array([0.0, 0.0, 0.0, 1.0]), 2).tolist() == [[0.75, 0.25]] * 2
+
+
+def test_a_class_is_judged_by_five_rows_at_least() -> None:
+    rows = np.array([0.0] * 9 + [1.0] * 5)
+    assert judgeable(TWO_CLASSES, rows)
+    assert not judgeable(TWO_CLASSES, rows[:-1])
+    assert judgeable(TWO_CLASSES, rows[:-4], fewest=1)
+    assert not judgeable(TWO_CLASSES, rows[:-5], fewest=1)
+
+
+def test_who_reaches_the_threshold_is_positive() -> None:
+    assert task.decide(TWO_CLASSES, {"threshold": 0.6}, CHANCES).tolist() == [0, 1, 0, 1]
+    first = named("yes", "no", positive="yes")
+    assert task.decide(first, {"threshold": 0.6}, CHANCES).tolist() == [0, 1, 0, 1]
+    assert task.outcome(first, CHANCES).tolist() == [0.9, 0.4, 0.6, 0.2]
+
+
+def test_answers_name_the_class_and_the_chance_of_each() -> None:
+    rows: NDArray[np.float64] = THREE[:2]
+    schema = named("a", "b", "c")
+    assert task.answers(schema, {}, rows, "7")[0] == {
+        "prediction": "a",
+        "probabilities": {"a": 0.5, "b": 0.3, "c": 0.2},
+        "model_version": "7",
+    }
+    table = task.table(schema, {}, rows)
+    assert table["prediction"] == ["a", "b"]
+    assert table["probability_c"].tolist() == [0.2, 0.4]

@@ -1,0 +1,312 @@
+"""Emitted tests run on mutants, until one fails: first those that are cheapest, and only those that run the mutated block."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
+from operator import itemgetter
+from pathlib import Path
+from queue import Queue
+from threading import Lock
+from typing import Any
+
+from tests.checks import environment, suite
+from tests.checks.style import toml
+from tests.matrix.template import Template
+from tests.mutants import plugin
+from tests.mutants.blocks import PLUGIN, block_at, instrumented
+from tests.mutants.projects import Fault, Project, equivalents, mutated, projects
+from tests.ownership import PACKAGE
+from tests.rendering import ROOT
+
+KEPT = ROOT / ".tools" / "mutants"
+"""Where it is kept which test runs which block."""
+LONGEST = 300
+"""Seconds for a test file without a fault."""
+TRAINING = "tests/test_release.py"
+"""It is measured first: most other files get the model that it trains."""
+MAKING = ("fixture trained", "fixture published")
+"""What makes that model."""
+NOT_RUN = 5
+"""pytest's status where no test was chosen."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a mutant; `by` is the test that found it, `seconds` the processor's time it took."""
+
+    fault: Fault
+    by: str
+    seconds: float
+
+    def __str__(self) -> str:
+        fate = f"killed by {self.by.splitlines()[0]}" if self.by else "SURVIVED"
+        return f"{self.fault}\n    {fate} ({self.seconds:.1f} s)"
+
+
+Tell = Callable[[Verdict], object]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured of a test file in a project: who ran which blocks, for how long, with which fixtures."""
+
+    cpu: float
+    fixtures: dict[str, list[str]]
+    ran: dict[str, list[str]]
+    seconds: dict[str, float]
+    trained: list[str]
+    """The tests that use the training run itself; all others can do with the model of an earlier one."""
+
+    def runs(self, who: str, block: str | None) -> bool:
+        """Whether a test or a fixture runs a block itself."""
+        return block in self.ran.get(who, ())
+
+    def seeing(self, block: str | None) -> list[str]:
+        """The tests that run a block, or use a fixture that does; all, for what runs at the import."""
+        if block is None:
+            return list(self.fixtures)
+        return [
+            test
+            for test, fixtures in self.fixtures.items()
+            if self.runs(test, block)
+            or any(self.runs(f"fixture {name}", block) for name in fixtures)
+        ]
+
+    def after(self, training: "Report") -> "Report":
+        """With what the fixtures do that were spared, as another test file shows it."""
+        spared = [name for name in MAKING if name in training.ran]
+        ran = {name: training.ran[name] for name in spared}
+        seconds = {name: training.seconds[name] for name in spared}
+        return replace(self, ran=self.ran | ran, seconds=self.seconds | seconds)
+
+    def apart(self, tests: Sequence[str]) -> Iterator[list[str]]:
+        """Those that need a training run of their own after those that need none."""
+        for own in (False, True):
+            if group := [test for test in tests if (test in self.trained) is own]:
+                yield group
+
+    def cost(self, tests: Sequence[str]) -> float:
+        """Seconds that some tests take together."""
+        used = {f"fixture {name}" for test in tests for name in self.fixtures[test]}
+        return sum(self.seconds.get(who, 0.0) for who in {*tests, *used})
+
+
+Run = tuple[float, Project, str, list[str]]
+"""Seconds, a project, a test file, and some of its tests."""
+
+
+class Runner:
+    """Runs test files of projects in forks that have imported the heavy libraries."""
+
+    def __init__(self, whole: Template, free: "Queue[suite.Server]") -> None:
+        self.whole = whole
+        self._free = free
+        self._lock = Lock()
+        self._reports: dict[tuple[Project, str], Report] = {}
+
+    @cached_property
+    def _salt(self) -> str:
+        python = environment.environment(self.whole, PACKAGE)
+        parts = (environment.installed(python), Path(plugin.__file__).read_text())
+        return repr(parts)
+
+    def report(self, project: Project, file: str) -> Report:
+        """What a test file does in a project without a fault."""
+        with self._lock:
+            known = self._reports.get((project, file))
+        if known is None:
+            known = self._measured(project, file)
+            with self._lock:
+                self._reports[project, file] = known
+        return known
+
+    def _measured(self, project: Project, file: str) -> Report:
+        tree = dict(project.tree)
+        for path in mutated(self.whole):
+            if path in tree:
+                tree[path] = instrumented(tree[path], path)
+        trains = file == TRAINING or b"trained" in tree[file]
+        published = "" if trains else str(self._model(project))
+        kept = KEPT / f"{self._key(tree, file)}.json"
+        if not kept.exists() or (
+            file == TRAINING and not self._model(project).exists()
+        ):
+            keep_for = project if file == TRAINING else None
+            status, said, found = self._run(
+                tree, file, None, LONGEST, published, keep_for
+            )
+            assert status == 0, f"{file} fails in {project.name}:\n{said}"
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps(found), "utf-8")
+        report = Report(**json.loads(kept.read_text("utf-8")))
+        return report if trains else report.after(self.report(project, TRAINING))
+
+    def judge(self, fault: Fault) -> Verdict:
+        """Run what can see a mutant, the cheapest first, until something fails."""
+        block = block_at(fault.source, fault.path, fault.mutant.line)
+        seconds = 0.0
+        for cost, project, file, tests in self._runs(fault, block):
+            tree = {**project.tree, fault.path: fault.mutant.applied(fault.source)}
+            patience = 60 + 15 * int(cost)
+            published = self._published(project, file, block, tests)
+            status, said, found = self._run(tree, file, tests, patience, published)
+            seconds += found["cpu"] if found else cost
+            if status not in (0, NOT_RUN):
+                return Verdict(fault, said, seconds)
+        return Verdict(fault, "", seconds)
+
+    def _model(self, project: Project) -> Path:
+        """Where the model of a project is kept."""
+        return KEPT / f"{self._key(project.tree, 'published')}-published"
+
+    def _key(self, tree: dict[str, bytes], file: str) -> str:
+        """All that a test file of a project can depend on."""
+        read = {
+            path: content
+            for path, content in tree.items()
+            if path == file or not path.startswith("tests/test_")
+        }
+        text = repr((self._salt, file, sorted(read.items())))
+        return sha256(text.encode()).hexdigest()
+
+    def _keep(self, project: Project, published: Path) -> None:
+        with self._lock:
+            if not self._model(project).exists():
+                KEPT.mkdir(parents=True, exist_ok=True)
+                draft = self._model(project).with_suffix(".draft")
+                shutil.copytree(published, draft, dirs_exist_ok=True)
+                draft.rename(self._model(project))
+
+    def _published(
+        self, project: Project, file: str, block: str | None, tests: list[str]
+    ) -> str:
+        """The model of an earlier run, where a mutant has no part in its making; else nothing."""
+        report, model = self.report(project, file), self._model(project)
+        if block is None or any(report.runs(who, block) for who in MAKING):
+            return ""
+        return "" if set(tests) & set(report.trained) else str(model) * model.exists()
+
+    def _runs(self, fault: Fault, block: str | None) -> list[Run]:
+        """The tests to run file by file: the cheapest first, of those that run the block themselves, then of the others."""
+        direct: list[Run] = []
+        indirect: list[Run] = []
+        for project in projects(self.whole):
+            if project.tree.get(fault.path) != fault.source:
+                continue
+            for file in project.files:
+                report = self.report(project, file)
+                own = [test for test in report.fixtures if report.runs(test, block)]
+                others = [t for t in report.seeing(block) if t not in own]
+                for tests, stage in ((own, direct), (others, indirect)):
+                    for group in report.apart(tests):
+                        stage.append((report.cost(group), project, file, group))
+        cheapest = itemgetter(0)
+        return sorted(direct, key=cheapest) + sorted(indirect, key=cheapest)
+
+    def _run(
+        self,
+        tree: dict[str, bytes],
+        file: str,
+        tests: list[str] | None,
+        patience: int,
+        published: str,
+        keep_for: Project | None = None,
+    ) -> tuple[int, str, dict[str, Any]]:
+        """Run a test file on a tree: pytest's status, the first failure, what was measured."""
+        with tempfile.TemporaryDirectory(prefix="slipway-mutant-") as folder:
+            root = Path(folder, "project")
+            added = {f"src/{PLUGIN}.py": Path(plugin.__file__).read_bytes()}
+            for path, content in {**tree, **added}.items():
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                (root / path).write_bytes(content)
+            task = {"tests": tests, "patience": patience, "published": published}
+            Path(folder, "task.json").write_text(json.dumps(task))
+            options = json.loads(suite.pytest_settings(tree["pyproject.toml"]))
+            options["pythonpath"] = [str(root / p) for p in options["pythonpath"]]
+            options["addopts"] += ["--exitfirst", "-p", PLUGIN]
+            settings = Path(folder, "pyproject.toml")
+            table = {"ini_options": options}
+            settings.write_text("\n".join(toml("tool.pytest", table)), "utf-8")
+            job: dict[str, Any] = {
+                "root": str(root),
+                "file": file,
+                "declared": environment.declared(tree["pyproject.toml"]),
+                "settings": str(settings),
+                "temporary": str(Path(folder, "temporary")),
+                "output": str(Path(folder, "output")),
+                "answer": str(Path(folder, "answer")),
+            }
+            one = self._free.get()
+            try:
+                one(job)
+            finally:
+                self._free.put(one)
+            report, answer = Path(folder, "report.json"), Path(job["answer"])
+            found = json.loads(report.read_text()) if report.exists() else {}
+            if keep_for and Path(folder, "published").exists():
+                self._keep(keep_for, Path(folder, "published"))
+            if not answer.exists():
+                return -1, "it hangs, or died", found
+            told = json.loads(answer.read_text())
+            said = told["failed"] or [Path(job["output"]).read_text()[-1500:]]
+            return int(told["status"]), str(said[0]), found
+
+
+@contextmanager
+def runner(whole: Template) -> Iterator[Runner]:
+    """A runner, and the processes that it needs."""
+    with suite.servers(whole) as free:
+        yield Runner(whole, free)
+
+
+def verdicts(whole: Template, faults: Sequence[Fault]) -> Iterator[Verdict]:
+    """What becomes of some mutants, in the order in which they are done."""
+    with runner(whole) as run, ThreadPoolExecutor(suite.WORKERS) as pool:
+        needed = [
+            project
+            for project in projects(whole)
+            if any(project.tree.get(f.path) == f.source for f in faults)
+        ]
+        list(pool.map(lambda project: run.report(project, TRAINING), needed))
+        files = [(project, file) for project in needed for file in project.files]
+        list(pool.map(lambda measured: run.report(*measured), files))
+        for done in as_completed(pool.submit(run.judge, fault) for fault in faults):
+            yield done.result()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a sample."""
+
+    drawn: int
+    killed: int
+    equivalent: int
+    survivors: tuple[Fault, ...]
+    seconds: float
+
+    def __str__(self) -> str:
+        said = (
+            f"{self.drawn} mutants: {self.killed} killed, {len(self.survivors)} survived, "
+            f"{self.equivalent} equivalent; {self.seconds:.0f} s of CPU"
+        )
+        return "\n".join([said, *map(str, self.survivors)])
+
+
+def tried(whole: Template, faults: Sequence[Fault], tell: Tell) -> Result:
+    """Judge all mutants but those that are listed as equivalent."""
+    listed = equivalents()
+    rest = [fault for fault in faults if not any(e.covers(fault) for e in listed)]
+    survivors, seconds = [], 0.0
+    for verdict in verdicts(whole, rest):
+        seconds += verdict.seconds
+        if not verdict.by:
+            survivors.append(verdict.fault)
+        tell(verdict)
+    killed, equivalent = len(rest) - len(survivors), len(faults) - len(rest)
+    return Result(len(faults), killed, equivalent, tuple(survivors), seconds)

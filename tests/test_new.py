@@ -11,9 +11,9 @@ import yaml
 from slipway import releases
 from tests import quick
 from tests.checkout import Checkout
+from tests.real import run
 from tests.releases import git
 from tests.rendering import ANSWERS_FILE, ROOT
-from tests.test_suites import run
 
 light, tmp_path = quick.light, quick.tmp_path
 DEFAULTS = "ARGS=--defaults --quiet"

@@ -7,8 +7,6 @@ import pytest
 from slipway import releases
 from slipway.refusal import Refusal
 from tests import quick
-from tests.checkout import Checkout
-from tests.real import run
 from tests.releases import git
 from tests.rendering import ROOT
 

@@ -21,7 +21,6 @@ from tests.matrix.template import Template
 from tests.mutants import plugin
 from tests.mutants.blocks import PLUGIN, block_at, instrumented
 from tests.mutants.projects import Fault, Project, equivalents, mutated, projects
-from tests.ownership import PACKAGE
 from tests.rendering import ROOT
 
 KEPT = ROOT / ".tools" / "mutants"
@@ -112,9 +111,7 @@ class Runner:
 
     @cached_property
     def _salt(self) -> str:
-        python = environment.environment(self.whole, PACKAGE)
-        parts = (environment.installed(python), Path(plugin.__file__).read_text())
-        return repr(parts)
+        return repr((environment.locked(), Path(plugin.__file__).read_text()))
 
     def report(self, project: Project, file: str) -> Report:
         """What a test file does in a project without a fault."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import pytest
 from pytest_copier.plugin import CopierFixture
 
-from tests import lanes, summary
+from tests import lanes, record, summary
 from tests.checkout import Checkout, today
 from tests.drawn import PROVE
 from tests.rendering import ROOT
@@ -56,6 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Report once: from the process that no other one started."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(summary.Summary())
+        if PROVE:
+            config.pluginmanager.register(record.Recorder(ROOT))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> lanes.Lanes:

@@ -21,6 +21,15 @@ def template(tmp_path: Path, default_gitconfig: object) -> Template:
     return template
 
 
+@pytest.fixture
+def few(tmp_path: Path, default_gitconfig: object) -> Template:
+    """The same questions, and few files."""
+    template = Template(tmp_path / "template")
+    template.keep("README.md")
+    template.release("1.0.0")
+    return template
+
+
 def answers(project: Follower) -> dict[str, str]:
     recorded = yaml.safe_load(project.read(ANSWERS_FILE))
     return {name: answer for name, answer in recorded.items() if name[0] != "_"}
@@ -89,8 +98,8 @@ def test_a_project_without_edits_becomes_what_a_fresh_one_is(
 
 
 @pytest.mark.parametrize("name", ["package_name", "project_slug"])
-def test_names_are_fixed(template: Template, tmp_path: Path, name: str) -> None:
-    project = Follower(template, tmp_path / "project")
+def test_names_are_fixed(few: Template, tmp_path: Path, name: str) -> None:
+    project = Follower(few, tmp_path / "project")
     with pytest.raises(ValueError, match="package_name"):
         project.update({name: "other"})
     project.update({"project_name": "Tests"})
@@ -98,8 +107,8 @@ def test_names_are_fixed(template: Template, tmp_path: Path, name: str) -> None:
     assert answers(project)["project_name"] == "Tests"
 
 
-def test_the_problem_is_fixed(template: Template, tmp_path: Path) -> None:
-    project = Follower(template, tmp_path / "project")
+def test_the_problem_is_fixed(few: Template, tmp_path: Path) -> None:
+    project = Follower(few, tmp_path / "project")
     with pytest.raises(ValueError, match="It is classification, and fixed"):
         project.update({"problem": "regression"})
     assert not project.changed()

@@ -11,6 +11,7 @@ import gc
 import json
 import os
 import runpy
+import shutil
 import socket
 import stat
 import subprocess
@@ -78,11 +79,13 @@ def prepare() -> None:
 
     import copier._cli  # noqa: F401
 
-    from tests.rendering import compiling_once, render
+    from tests.rendering import compiling_once, render, source
 
     compiling_once().__enter__()
     with tempfile.TemporaryDirectory() as folder:
         render(Path(folder), {})
+    # The server is killed in the end, and would leave it behind.
+    shutil.rmtree(source())
 
 
 def answer(connection: socket.socket) -> None:

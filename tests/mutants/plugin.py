@@ -33,7 +33,9 @@ class Plugin:
         self.fixtures: dict[str, list[str]] = {}
         self.trained: list[str] = []
         # A process that hangs is ended; then there is no answer.
-        signal.alarm(int(self.task["patience"]))
+        signal.alarm(self.task["patience"])
+        _, most = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (self.task["processor"], most))
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         chosen = self.task["tests"]

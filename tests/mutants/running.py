@@ -130,16 +130,16 @@ class Runner:
                 tree[path] = instrumented(tree[path], path)
         trains = file == TRAINING or b"trained" in tree[file]
         published = "" if trains else str(self._model(project))
+        KEPT.mkdir(parents=True, exist_ok=True)
         kept = KEPT / f"{self._key(tree, file)}.json"
         if not kept.exists() or (
             file == TRAINING and not self._model(project).exists()
         ):
-            keep_for = project if file == TRAINING else None
-            status, said, found = self._run(
-                tree, file, None, LONGEST, published, keep_for
-            )
+            keep = self._model(project) if file == TRAINING else None
+            limits = {"patience": LONGEST, "processor": LONGEST}
+            task = {"tests": None, "published": published, **limits}
+            status, said, found = self._run(tree, file, task, keep)
             assert status == 0, f"{file} fails in {project.name}:\n{said}"
-            kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text(json.dumps(found), "utf-8")
         report = Report(**json.loads(kept.read_text("utf-8")))
         return report if trains else report.after(self.report(project, TRAINING))
@@ -148,14 +148,25 @@ class Runner:
         """Run what can see a mutant, the cheapest first, until something fails."""
         block = block_at(fault.source, fault.path, fault.mutant.line)
         seconds = 0.0
-        for cost, project, file, tests in self._runs(fault, block):
-            tree = {**project.tree, fault.path: fault.mutant.applied(fault.source)}
-            patience = 60 + 15 * int(cost)
-            published = self._published(project, file, block, tests)
-            status, said, found = self._run(tree, file, tests, patience, published)
-            seconds += found["cpu"] if found else cost
-            if status not in (0, NOT_RUN):
-                return Verdict(fault, said, seconds)
+        with tempfile.TemporaryDirectory(prefix="slipway-mutant-") as folder:
+            for cost, project, file, tests in self._runs(fault, block):
+                tree = {**project.tree, fault.path: fault.mutant.applied(fault.source)}
+                report = self.report(project, file)
+                # Trained by the mutant, unless the mutant has no part in that. Once is enough.
+                own = Path(folder, sha256(project.name.encode()).hexdigest())
+                making = block is None or any(report.runs(w, block) for w in MAKING)
+                model = own if making else self._model(project)
+                given = model.exists() and not set(tests) & set(report.trained)
+                task = {
+                    "tests": tests,
+                    "published": str(model) if given else "",
+                    "patience": 60 + 5 * int(cost),
+                    "processor": 30 + 3 * int(report.cpu),
+                }
+                status, said, found = self._run(tree, file, task, own)
+                seconds += found["cpu"] if found else cost
+                if status not in (0, NOT_RUN):
+                    return Verdict(fault, said, seconds)
         return Verdict(fault, "", seconds)
 
     def _model(self, project: Project) -> Path:
@@ -171,23 +182,6 @@ class Runner:
         }
         text = repr((self._salt, file, sorted(read.items())))
         return sha256(text.encode()).hexdigest()
-
-    def _keep(self, project: Project, published: Path) -> None:
-        with self._lock:
-            if not self._model(project).exists():
-                KEPT.mkdir(parents=True, exist_ok=True)
-                draft = self._model(project).with_suffix(".draft")
-                shutil.copytree(published, draft, dirs_exist_ok=True)
-                draft.rename(self._model(project))
-
-    def _published(
-        self, project: Project, file: str, block: str | None, tests: list[str]
-    ) -> str:
-        """The model of an earlier run, where a mutant has no part in its making; else nothing."""
-        report, model = self.report(project, file), self._model(project)
-        if block is None or any(report.runs(who, block) for who in MAKING):
-            return ""
-        return "" if set(tests) & set(report.trained) else str(model) * model.exists()
 
     def _runs(self, fault: Fault, block: str | None) -> list[Run]:
         """The tests to run file by file: the cheapest first, of those that run the block themselves, then of the others."""
@@ -210,19 +204,16 @@ class Runner:
         self,
         tree: dict[str, bytes],
         file: str,
-        tests: list[str] | None,
-        patience: int,
-        published: str,
-        keep_for: Project | None = None,
+        task: dict[str, Any],
+        keep: Path | None,
     ) -> tuple[int, str, dict[str, Any]]:
-        """Run a test file on a tree: pytest's status, the first failure, what was measured."""
+        """Run a test file on a tree: pytest's status, the first failure, what was measured. A model may be kept."""
         with tempfile.TemporaryDirectory(prefix="slipway-mutant-") as folder:
             root = Path(folder, "project")
             added = {f"src/{PLUGIN}.py": Path(plugin.__file__).read_bytes()}
             for path, content in {**tree, **added}.items():
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
                 (root / path).write_bytes(content)
-            task = {"tests": tests, "patience": patience, "published": published}
             Path(folder, "task.json").write_text(json.dumps(task))
             options = json.loads(suite.pytest_settings(tree["pyproject.toml"]))
             options["pythonpath"] = [str(root / p) for p in options["pythonpath"]]
@@ -246,8 +237,11 @@ class Runner:
                 self._free.put(one)
             report, answer = Path(folder, "report.json"), Path(job["answer"])
             found = json.loads(report.read_text()) if report.exists() else {}
-            if keep_for and Path(folder, "published").exists():
-                self._keep(keep_for, Path(folder, "published"))
+            published = Path(folder, "published")
+            if keep and published.exists() and not keep.exists():
+                draft = keep.with_suffix(".draft")
+                shutil.copytree(published, draft, dirs_exist_ok=True)
+                draft.rename(keep)
             if not answer.exists():
                 return -1, "it hangs, or died", found
             told = json.loads(answer.read_text())

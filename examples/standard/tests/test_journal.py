@@ -15,7 +15,7 @@ from fraud_watch import data
 from fraud_watch.kit import export, table
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.serve.app import create_app
-from fraud_watch.kit.serve.journal import Journal, LogSettings, rows_of
+from fraud_watch.kit.serve.journal import Feedback, Journal, LogSettings, rows_of
 from fraud_watch.kit.serve.logdb import Database, Label, Logged, Row
 from fraud_watch.kit.settings import Settings
 from fraud_watch.kit.store import Store
@@ -193,6 +193,19 @@ def test_a_label_may_be_told_again_and_the_last_counts(
         label = other
     until(lambda: memory.labels)
     assert json.loads(memory.labels["early", 2][2]) == pytest.approx(label)
+
+
+def test_of_labels_that_wait_together_one_is_written_for_each_record(
+    journal: Journal, schema: Schema
+) -> None:
+    """A database refuses to change a row twice in one statement."""
+    first = schema.target.classes[0] if schema.target.classes else 1.0
+    for index, label in ((0, first), (1, first), (0, target_value(schema))):
+        journal.feedback(Feedback(request_id="a", index=index, label=label))
+    assert journal.take()
+    assert [mark[:2] for mark in journal.marks.values()] == [("a", 0), ("a", 1)]
+    assert json.loads(journal.marks["a", 0][2]) == target_value(schema)
+    assert not journal.labels
 
 
 @pytest.mark.parametrize("wrong", ["no such label", None, [1], True, 1e400])

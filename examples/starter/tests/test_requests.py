@@ -7,6 +7,7 @@ import logging
 import math
 import sys
 import time
+import timeit
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from fastapi.testclient import TestClient
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.serve import Refusal, app
 from fraud_watch.kit.serve.front import Call, Part
-from fraud_watch.kit.serve.telemetry import Requests
+from fraud_watch.kit.serve.telemetry import Metrics, Requests
 from fraud_watch.kit.settings import Settings
 from fraud_watch.kit.store import Store
 
@@ -157,6 +158,32 @@ def test_a_slow_body_is_cut_off_and_a_crowd_is_told_to_come_back(client: TestCli
 
     assert sorted(client.portal.call(crowd)) == [408, 408, 503]  # type: ignore[union-attr]
     assert client.get("/healthz").status_code == 200
+
+
+def test_who_goes_away_is_sent_nothing_and_counted_apart(client: TestClient) -> None:
+    sent: list[Any] = []
+
+    async def gone() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": [], "query_string": b""}
+    client.portal.call(client.app, scope, gone, send)  # type: ignore[union-attr]
+    assert sent == []
+    assert 'http_requests_total{path="/predict",status="499"} 1.0' in client.get("/metrics").text
+
+
+@pytest.mark.parametrize(("best", "quick"), [(0.9, True), (1.1, False)])
+def test_a_model_is_quick_by_the_best_of_several_tries(
+    shop: Store, monkeypatch: pytest.MonkeyPatch, best: float, quick: bool
+) -> None:
+    champion = shop.champion()
+    assert champion is not None
+    seconds = best * app.QUICK
+    monkeypatch.setattr(timeit, "repeat", lambda call, number, repeat: [9.0, seconds * number])
+    assert app.Serving(champion, shop.open(champion), Metrics()).quick is quick
 
 
 @pytest.mark.parametrize("quick", [0.0, math.inf])

@@ -187,6 +187,8 @@ def test_metrics_count_requests_predictions_and_values_by_bin(ready: TestClient,
             assert counted(text, "feature_training_rows", f'feature="{column.name}"') > 100
     assert 'http_requests_total{path="/predict/batch",status="200"} 1.0' in text
     assert 'model_loaded{version="1"} 1.0' in text
+    for name, label in (("http_request_seconds_sum", '"/predict/batch"'), ("predictor_seconds_sum", "")):
+        assert 0 < counted(text, name, label) < 30, "seconds that this test has lasted"
     assert "made/up" not in text
 
 
@@ -211,6 +213,9 @@ def test_the_documentation_follows_the_schema(ready: TestClient, schema: Schema)
 def test_the_page_of_documentation_needs_no_other_server(ready: TestClient) -> None:
     page = ready.get("/docs")
     assert page.status_code == 200
+    assert page.headers["content-security-policy"].startswith("default-src 'self'")
+    assert page.headers["cache-control"] == ready.get("/model").headers["cache-control"] == "no-store"
+    assert ready.get("/model").headers["content-security-policy"].startswith("default-src 'none'")
     parts = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert len(parts) >= 3
     for part in parts:

@@ -26,7 +26,7 @@ from .store import Store, open_model, sha256, write
 from .table import columns_of, data_hash, load, split
 
 PARITY_ROWS, PARITY_GAPS = 32, 0.3
-"""Rows held out, and as many made-up ones with this share of gaps, that a model must predict as in training."""
+"""Rows held out, and as many made up with this share of gaps: a model must predict them as in training."""
 HELD_ROWS = 1_000
 Step = Callable[[str], AbstractContextManager[Any]]
 

@@ -208,7 +208,8 @@ def example_settings(project: Project, path: str) -> Iterator[str]:
 def declared(project: Project, path: str) -> Iterator[str]:
     """The files that pyproject.toml names are there."""
     for name in project.view(path, named_by) or ():
-        if not project.some(name, f"{name}/*"):
+        # A dot is the project's own folder.
+        if name != "." and not project.some(name, f"{name}/*"):
             yield f"{name} is not there"
 
 

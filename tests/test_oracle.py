@@ -344,8 +344,7 @@ def test_ui_shows_the_runs(starter: Project) -> None:
 def test_train_makes_a_version_that_can_be_promoted(starter: Project) -> None:
     starter.make("train")
     command = str(Path(".venv", "bin", "own-name"))
-    starter.run(command, "promote")
-    assert "2" in starter.run(command, "models")
+    assert "Version 2 is the champion" in starter.run(command, "promote")
 
 
 def test_the_hooks_run_the_linters(starter: Project) -> None:

@@ -248,34 +248,49 @@ def starter(
     yield real("starter")
 
 
+@dataclass(frozen=True)
+class Server:
+    """A verb that serves."""
+
+    process: subprocess.Popen[bytes]
+    port: str
+
+    def answer(self, path: str, body: bytes | None = None) -> bytes:
+        """The body of its response, once it is up."""
+        headers = {"Content-Type": "application/json"} if body else {}
+        url = f"http://127.0.0.1:{self.port}{path}"
+        request = urllib.request.Request(url, body, headers)
+        until = time.monotonic() + PATIENCE
+        while True:
+            assert self.process.poll() is None, "the server has ended"
+            try:
+                with urllib.request.urlopen(request, timeout=10) as response:
+                    content: bytes = response.read()
+                    return content
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.5)
+
+
 @contextmanager
-def running(project: Project, verb: str, **environment: str) -> Iterator[None]:
+def running(
+    project: Project, verb: str, port: str, **environment: str
+) -> Iterator[Server]:
     """`make VERB` in a process group of its own, ended as a person's Ctrl-C ends it."""
+    with socket.socket() as probe:
+        taken = probe.connect_ex(("127.0.0.1", int(port))) == 0
+    assert not taken, f"another server would answer on port {port}"
     settings = {**bare_environment(), **project.settings, **environment}
     with subprocess.Popen(
         ["make", verb], cwd=project.folder, env=settings, start_new_session=True
     ) as server:
         try:
-            yield
+            yield Server(server, port)
         finally:
-            os.killpg(server.pid, signal.SIGINT)
+            if server.poll() is None:
+                os.killpg(server.pid, signal.SIGINT)
             server.wait(30)
-
-
-def answer(url: str, body: bytes | None = None) -> bytes:
-    """The body of a server's response, once the server is up."""
-    headers = {"Content-Type": "application/json"} if body else {}
-    request = urllib.request.Request(url, body, headers)
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            with urllib.request.urlopen(request, timeout=10) as response:
-                content: bytes = response.read()
-                return content
-        except OSError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.5)
 
 
 def free_port() -> str:
@@ -307,8 +322,8 @@ def test_format_has_nothing_to_do_on_a_fresh_project(starter: Project) -> None:
 def test_serve_answers_the_call_that_the_project_prints(starter: Project) -> None:
     port = free_port()
     command = Path(".venv", "bin", "own-name")
-    with running(starter, "serve", PORT=port):
-        answer(f"http://127.0.0.1:{port}/readyz")
+    with running(starter, "serve", port, PORT=port) as server:
+        server.answer("/readyz")
         call = run(starter.folder, str(command), "call", PORT=port)
         body = run(starter.folder, "bash", "-c", call)
     assert '"prediction"' in body
@@ -316,11 +331,11 @@ def test_serve_answers_the_call_that_the_project_prints(starter: Project) -> Non
 
 def test_ui_shows_the_runs(starter: Project) -> None:
     # Four processes, unless it is set, and each imports all of MLflow.
-    with running(starter, "ui", MLFLOW_WORKERS="1"):
-        assert b"MLflow" in answer("http://127.0.0.1:5000/")
+    with running(starter, "ui", "5000", MLFLOW_WORKERS="1") as server:
+        assert b"MLflow" in server.answer("/")
         search = b'{"max_results": 5}'
-        found = "http://127.0.0.1:5000/ajax-api/2.0/mlflow/experiments/search"
-        assert b"own-name" in answer(found, search)
+        found = "/ajax-api/2.0/mlflow/experiments/search"
+        assert b"own-name" in server.answer(found, search)
 
 
 @pytest.mark.prove(
@@ -329,8 +344,7 @@ def test_ui_shows_the_runs(starter: Project) -> None:
 def test_train_makes_a_version_that_can_be_promoted(starter: Project) -> None:
     starter.make("train")
     command = str(Path(".venv", "bin", "own-name"))
-    starter.run(command, "promote")
-    assert "2" in starter.run(command, "models")
+    assert "Version 2 is the champion" in starter.run(command, "promote")
 
 
 def test_the_hooks_run_the_linters(starter: Project) -> None:

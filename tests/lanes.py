@@ -16,18 +16,23 @@ DURATIONS = Path(__file__).with_name("durations.json")
 """Seconds of each group, of `make test` and of `make prove`, as a run with KEEP_DURATIONS=1 measured them."""
 MODE = "prove" if PROVE else "test"
 MEASURED: dict[str, float] = json.loads(DURATIONS.read_text("utf-8"))[MODE]
-# What these ask of the matrix is decided once for all of them, if one process runs them.
-DECIDED = {
-    *("test_command.py", "test_files.py", "test_matrix.py"),
-    *("test_presets.py", "test_seeded.py"),
+GROUPS = {
+    # What these ask of the matrix is decided once for all of them.
+    "all combinations": {
+        *("test_command.py", "test_files.py", "test_matrix.py"),
+        *("test_presets.py", "test_seeded.py"),
+    },
+    # One of them looks at what the engine leaves on the machine, while no other may use it.
+    "Docker Engine": {"test_engine.py", "test_image.py", "test_workflow_steps.py"},
 }
 
 
 def group(nodeid: str) -> str:
-    """The group of a test: its file, its folder, or all that asks the matrix."""
+    """The group of a test: one of those above, its file, or its folder."""
     folder, _, file = nodeid.partition("::")[0].rpartition("/")
-    if file in DECIDED:
-        return "tests/matrix"
+    for name, files in GROUPS.items():
+        if file in files and folder != "tests/matrix":
+            return name
     return f"tests/{file}" if folder == "tests" else folder
 
 

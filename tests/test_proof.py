@@ -85,8 +85,10 @@ def test_the_summary_says_what_was_proven_taken_over_and_skipped() -> None:
 
 
 def test_what_shares_a_decision_is_one_group() -> None:
-    assert lanes.group("tests/test_matrix.py::test_a[1]") == "tests/matrix"
-    assert lanes.group("tests/test_seeded.py::test_b") == "tests/matrix"
+    assert lanes.group("tests/test_matrix.py::test_a[1]") == "all combinations"
+    assert lanes.group("tests/test_seeded.py::test_b") == "all combinations"
+    assert lanes.group("tests/matrix/test_engine.py::test_b") == "tests/matrix"
+    assert lanes.group("tests/system/test_engine.py::test_b") == "Docker Engine"
     assert lanes.group("tests/test_new.py::test_c") == "tests/test_new.py"
     assert lanes.group("tests/update/test_ways.py::test_d") == "tests/update"
 

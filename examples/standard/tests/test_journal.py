@@ -12,10 +12,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from fraud_watch import data
-from fraud_watch.kit import export, table
+from fraud_watch.kit import export, table, task
 from fraud_watch.kit.schema import Schema
+from fraud_watch.kit.serve import Refusal
 from fraud_watch.kit.serve.app import create_app
-from fraud_watch.kit.serve.journal import Feedback, Journal, LogSettings, rows_of
+from fraud_watch.kit.serve.journal import Feedback, Journal, LogSettings, fitting, rows_of
 from fraud_watch.kit.serve.logdb import Database, Label, Logged, Row
 from fraud_watch.kit.settings import Settings
 from fraud_watch.kit.store import Store
@@ -215,6 +216,16 @@ def test_a_label_that_does_not_fit_the_schema_is_refused_by_name(service: TestCl
     assert refused.status_code == 422
     assert refused.headers["content-type"] == "application/problem+json"
     assert "label" in refused.json()["errors"][0]["field"]
+
+
+def test_a_number_may_lie_at_the_ends_of_its_range(schema: Schema, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task, "encode", lambda schema, values: (values, [False]))
+    target = schema.target.model_copy(update={"classes": (), "min": 1.0, "max": 5.0})
+    ranged = schema.model_copy(update={"target": target})
+    assert [fitting(ranged, label) for label in (1, 3, 5)] == [1.0, 3.0, 5.0]
+    for label in (0.9, 5.1):
+        with pytest.raises(Refusal):
+            fitting(ranged, label)
 
 
 def test_labels_are_refused_when_too_many_wait_or_nothing_says_what_they_may_be(

@@ -31,8 +31,8 @@ from .front import Front, Part
 from .telemetry import Metrics
 
 log = logging.getLogger(__name__)
-QUICK = 0.0003
-"""Seconds for one record; what takes longer would keep others, and the probes, from the loop."""
+QUICK, TRIES = 0.0003, 5
+"""Seconds for one record, at the best of so many tries. Longer would keep others, and the probes, waiting."""
 AT_ONCE = 64
 """Records computed together: NumPy and scikit-learn take little longer for some than for one."""
 
@@ -55,7 +55,7 @@ class Serving:
         self.waiting: list[tuple[dict[str, Any], asyncio.Future[dict[str, Any]]]] = []
         self.at_work = False
         records = [self.reader.one(json.dumps(model.schema.example()).encode())]
-        least = min(timeit.repeat(lambda: model.answers(records, self.version), number=1, repeat=5))
+        least = min(timeit.repeat(lambda: model.answers(records, self.version), number=1, repeat=TRIES))
         self.quick = least < QUICK
         log.info("a record takes %.0f µs; computed in a thread: %s", least * 1e6, not self.quick)
 

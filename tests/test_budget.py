@@ -24,9 +24,11 @@ def test_a_question_beyond_the_budget_is_named_and_so_is_one_that_is_not_used(
 ) -> None:
     allowed = {FILE: frozenset({"engine", "problem"})}
     monkeypatch.setattr(budget, "BUDGET", allowed)
-    kept = decision((known(engine="plan", problem="regression"), 1.0))
-    assert not list(budget.over(kept))
-    more, unused = budget.over(decision((known(engine="plan", auth="jwt"), 1.0)))
+    both = (known(engine="plan", problem="a"), known(engine="sklearn", problem="b"))
+    assert not list(budget.over(decision(*((answers, 1.0) for answers in both))))
+    other = (known(engine="plan", auth="jwt"), known(engine="sklearn", auth="none"))
+    found = budget.over(decision(*((answers, 1.0) for answers in other)))
+    more, unused = found
     assert f"{FILE} depends on the question auth" in more
     assert f"{FILE} does not depend on the question problem" in unused
 

@@ -1,4 +1,4 @@
-"""How much a run does, and what it draws by chance.
+"""How much a run does, and its random draws.
 
 The commit decides what is drawn, so that two runs of one commit are equal and the next commit draws something else.
 """
@@ -27,7 +27,7 @@ def commit() -> str:
 
 
 SEED = int(os.environ.get("SEED") or int(commit()[:6] or "0", 16))
-"""What every draw of this run starts from; SEED=… repeats the draws of another run."""
+"""The start of every draw of this run; SEED=… repeats the draws of another run."""
 SHARE = 0.03
 """The share of the ledger that a run repeats."""
 

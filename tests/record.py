@@ -57,7 +57,7 @@ class Recorder:
             terminalreporter.write_line(line)
 
     def record(self, stats: dict[str, list[Any]], exitstatus: int) -> dict[str, Any]:
-        """What this run proved."""
+        """Count what this run proved."""
         number = {name: len(stats.get(name, [])) for name in ("failed", "skipped")}
         errors = len(stats.get("error", []))
         if exitstatus and not errors and not number["failed"]:

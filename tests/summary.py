@@ -1,4 +1,4 @@
-"""The last lines of a run: what it proved, what it took over, what it skipped or left out and why, and where the time went."""
+"""The last lines of a run: its proofs, what it took over, skipped and left out and why, and where the time went."""
 
 import os
 from collections import Counter
@@ -82,7 +82,7 @@ class Summary:
 def lines(
     decisions: Counter[str], skipped: Counter[str], prove: Counter[str]
 ) -> list[str]:
-    """What a run did, in sentences."""
+    """Say in sentences what a run did."""
     said = [f"Drawn with SEED={SEED}."]
     if decisions:
         said.append(

@@ -142,5 +142,5 @@ def test_each_emitted_test_file_passes_wherever_it_is(
 def test_each_emitted_test_file_keeps_to_its_budget(
     emitted: dict[str, Decision],
 ) -> None:
-    told = [line for decision in emitted.values() for line in budget.over(decision)]
-    assert not told, "\n".join(told)
+    lines = [line for found in emitted.values() for line in budget.over(found)]
+    assert not lines, "\n".join(lines)

@@ -70,7 +70,7 @@ the drawn ones do not have."""
 
 
 def preset(name: str, problem: str = "classification") -> Known:
-    """What a person gets who takes all that a preset suggests."""
+    """The answers of a person who takes all that a preset suggests."""
     given = {**SUGGESTED[name], "problem": problem}
     known = {question: Answer.of(text) for question, text in given.items()}
     return template().questions.completed(known)
@@ -359,7 +359,7 @@ def test_the_hooks_run_the_linters(starter: Project) -> None:
 
 
 def test_doctor_looks_and_update_checks(starter: Project) -> None:
-    """What they do to a project that has releases: tests/test_doctor.py, test_make_update.py."""
+    """Their effect on a project that has releases is for tests/test_doctor.py and test_make_update.py."""
     git = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com")
     starter.run("git", "add", "--all")
     starter.run(*git, "commit", "--quiet", "--message", "Start")

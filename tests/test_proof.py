@@ -1,4 +1,4 @@
-"""What a run leaves out it names, and docs/proof.md gives the reason; the groups that take longest begin first."""
+"""A run names what it leaves out, docs/proof.md gives the reason, and the groups that take longest begin first."""
 
 import ast
 import os

@@ -92,13 +92,13 @@ def answer(connection: socket.socket) -> None:
     """Run one command in this process, and end it."""
     size, files, _, _ = socket.recv_fds(connection, 8, 3)
     with connection.makefile("rb") as asked:
-        told = json.loads(asked.read(int.from_bytes(size, "big")))
+        command = json.loads(asked.read(int.from_bytes(size, "big")))
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
     code = 1
     try:
-        code = run(*told)
+        code = run(*command)
     except BaseException:  # noqa: BLE001
         traceback.print_exc()
     with contextlib.suppress(OSError):

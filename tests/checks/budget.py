@@ -45,7 +45,7 @@ def reads(decision: Decision) -> set[str]:
 
 
 def over(decision: Decision) -> Iterator[str]:
-    """What a file reads beyond its budget, and what it no longer needs of it."""
+    """Name each question that a file depends on beyond its budget, and each that it no longer needs."""
     file = decision.check.removeprefix("passes ")
     read, allowed = reads(decision), BUDGET.get(file, set())
     for name in sorted(read - allowed):

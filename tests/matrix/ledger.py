@@ -8,7 +8,7 @@ A ledger is a text file of one check. A line never depends on a machine, a path 
 Only passes are kept: a failure is run again each time. A ledger is a set of lines, so that two branches merge by keeping the
 lines of both. Lines that no combination needs are dropped when the check is decided as a whole.
 
-Nobody has to believe a ledger: every run repeats a random share of it, and `make prove` repeats all.
+A ledger need not be trusted: every run repeats a random share of it, and `make prove` repeats all.
 """
 
 import hashlib

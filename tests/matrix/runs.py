@@ -23,7 +23,7 @@ Look = tuple[str, str]
 
 @dataclass(frozen=True)
 class Run:
-    """What a program found, and what it had looked at by then."""
+    """The problems that a program found, and all that it had looked at by then."""
 
     looks: tuple[tuple[Look, object], ...]
     problems: Problems
@@ -80,7 +80,7 @@ class Runs:
         return lambda key: look((key[0], self._views.get(key[1], key[1])))  # type: ignore[index]
 
     def _taken_over(self, read: Reader, known: Known) -> Run | None:
-        """What the ledger says of these values. Where it is drawn, the program must say the same."""
+        """Take a verdict on these values over from the ledger. Where it is drawn, the program must agree."""
         for looks in self._ledger.reads:
             values = tuple(map(read, looks))
             key = self._ledger.key(looks, values)

@@ -63,7 +63,7 @@ class Decision:
     ways: int
     """The parts into which the subjects' looks divide all combinations."""
     plans: int
-    """What had to be settled, or run."""
+    """The plans that were settled, or the runs that were made."""
     seconds: float
     opened: frozenset[str] = frozenset()
     """The files that a program which was run has opened."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 PLUGIN = "slipway_mutants"
 """The plugin's name in the project."""
 IMPORTED = (ast.Module, ast.ClassDef)
-"""What is in these, but in no function, runs at the import."""
+"""Code in these, but in no function, runs at the import."""
 
 
 def instrumented(source: bytes, path: str) -> bytes:

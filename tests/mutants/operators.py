@@ -2,7 +2,7 @@
 
 A mutant replaces a few characters and leaves the rest of the file as it is, so that lines and messages stay what they are.
 
-Not mutated, for a test could only repeat what stands there:
+Not mutated, because a test could only repeat what the code says:
 
 - texts, unless they are compared with something: messages, names and help are for people, SQL for another program;
 - what is raised or logged, and f-strings, which are nearly all messages (Python 3.11 also cannot say where their parts are);
@@ -64,7 +64,7 @@ SAYING = {"debug", "error", "exception", "info", "warning"}
 
 @dataclass(frozen=True)
 class Mutant:
-    """What to write between two places of a source, counted in bytes."""
+    """A replacement for the text between two places of a source, counted in bytes."""
 
     kind: str
     line: int
@@ -183,7 +183,7 @@ class _Finder(ast.NodeVisitor):
             self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> None:
-        """What is raised is told to people."""
+        """Leave out what is raised: people read it."""
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
         """Its parts have no exact place."""

@@ -19,9 +19,9 @@ SIZE = 40
 """How many mutants a run draws: about four minutes of CPU."""
 KIT = f"src/{PACKAGE}/kit/"
 OTHERS = (f"src/{PACKAGE}/data.py",)
-"""What the kit relies on beside itself. `features.py` and `model.py` are examples, which their owner replaces."""
+"""Modules outside the kit that it relies on. `features.py` and `model.py` are examples, which their owner replaces."""
 ELSEWHERE = {"serve/logdb.py": "psycopg"}
-"""What needs a server to be tested at all, by a word in it: tests/system/test_journal_postgres.py starts one."""
+"""A word in each module that only a real server can test: tests/system/test_journal_postgres.py starts one."""
 
 
 @dataclass(frozen=True)

@@ -30,14 +30,14 @@ LONGEST = 300
 TRAINING = "tests/test_release.py"
 """It is measured first: most other files get the model that it trains."""
 MAKING = ("fixture trained", "fixture published")
-"""What makes that model."""
+"""The tests and fixtures that make that model."""
 NOT_RUN = 5
 """pytest's status where no test was chosen."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a mutant; `by` is the test that found it, `seconds` the processor's time it took."""
+    """The end of a mutant: `by` is the test that found it, `seconds` the processor time that this took."""
 
     fault: Fault
     by: str
@@ -53,7 +53,7 @@ Tell = Callable[[Verdict], object]
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured of a test file in a project: who ran which blocks, for how long, with which fixtures."""
+    """Measurements of a test file in a project: which tests ran which blocks, for how long, with which fixtures."""
 
     cpu: float
     fixtures: dict[str, list[str]]
@@ -114,7 +114,7 @@ class Runner:
         return repr((environment.locked(), Path(plugin.__file__).read_text()))
 
     def report(self, project: Project, file: str) -> Report:
-        """What a test file does in a project without a fault."""
+        """Measure a test file in a project without a fault."""
         with self._lock:
             known = self._reports.get((project, file))
         if known is None:
@@ -244,9 +244,9 @@ class Runner:
                 draft.rename(keep)
             if not answer.exists():
                 return -1, "it hangs, or died", found
-            told = json.loads(answer.read_text())
-            said = told["failed"] or [Path(job["output"]).read_text()[-1500:]]
-            return int(told["status"]), str(said[0]), found
+            result = json.loads(answer.read_text())
+            failed = result["failed"] or [Path(job["output"]).read_text()[-1500:]]
+            return int(result["status"]), str(failed[0]), found
 
 
 @contextmanager
@@ -257,7 +257,7 @@ def runner(whole: Template) -> Iterator[Runner]:
 
 
 def verdicts(whole: Template, faults: Sequence[Fault]) -> Iterator[Verdict]:
-    """What becomes of some mutants, in the order in which they are done."""
+    """Judge some mutants, and yield each verdict as soon as it is there."""
     with runner(whole) as run, ThreadPoolExecutor(suite.WORKERS) as pool:
         needed = [
             project
@@ -273,7 +273,7 @@ def verdicts(whole: Template, faults: Sequence[Fault]) -> Iterator[Verdict]:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a sample."""
+    """The verdicts on a sample, counted."""
 
     drawn: int
     killed: int

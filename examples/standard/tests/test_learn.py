@@ -1,4 +1,4 @@
-"""What the figures of a model mean, on rows that can be checked by hand."""
+"""The figures of a model, on rows that can be checked by hand."""
 
 import numpy as np
 import pytest

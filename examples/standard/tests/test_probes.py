@@ -1,4 +1,4 @@
-"""How a plan is tried before it is taken: on odd rows, beside the threshold, and by what a row costs."""
+"""The trials of a plan before it is used: odd rows, rows at the threshold, and the cost of a row."""
 
 import timeit
 from types import SimpleNamespace

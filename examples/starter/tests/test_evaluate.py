@@ -114,7 +114,7 @@ def test_the_share_of_rows_that_break_an_expectation(answer: Any, broken: dict[s
 
 @pytest.mark.parametrize(("slope", "broken"), [(-0.009, 0.0), (-0.011, 1.0), (0.009, 0.0), (0.011, 1.0)])
 def test_a_change_below_a_hundredth_of_the_spread_is_noise(slope: float, broken: float) -> None:
-    """What the model says spreads by one; a step of size is nine."""
+    """The predictions spread by one, and a step of `size` is nine."""
 
     def answer(columns: Any) -> Any:
         return columns["noise"] + columns["size"] * slope / 9

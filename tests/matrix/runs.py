@@ -86,15 +86,17 @@ class Runs:
             key = self._ledger.key(looks, values)
             if key not in self._ledger:
                 continue
+            seen = tuple(zip(looks, values, strict=True))
             if not self._ledger.again(key):
-                seen = tuple(zip(looks, values, strict=True))
                 return Run(seen, (), self._ledger.seconds(key), taken_over=True)
-            run = replace(self._executed(known), repeated=True)
+            run = self._executed(known)
             if run.problems:
                 raise ContradictionError(
                     f"The ledger says that {self._subject} passes, and it fails under {shown(known)}: {run.problems}. {HEAL}"
                 )
-            return run
+            # A program may look at a little more or less another time: all of it counts, and the ledger stays as it is.
+            every = tuple(dict([*seen, *run.looks]).items())
+            return replace(run, looks=every, repeated=True)
         return None
 
     def _executed(self, known: Known) -> Run:

@@ -108,6 +108,26 @@ def test_a_line_is_stale_when_what_it_read_changed(tmp_path: Path) -> None:
     assert len(ran) == 3, "only b's project is another"
 
 
+def test_a_run_that_looks_at_less_another_time_leaves_the_ledger_as_it_is(
+    template: Template, tmp_path: Path
+) -> None:
+    file = tmp_path / "ledger.txt"
+
+    def decided(*looks: Look) -> Decision:
+        ledger = Ledger(file, "salt", again=lambda key: True)
+        return decide_by_runs(
+            template, "runs", "names.txt", lambda known: (looks, ()), ledger, {}
+        )
+
+    decided(("fast.txt", "kind"), ("names.txt", "content"))
+    text = file.read_text("utf-8")
+    again = decided(("names.txt", "content"))
+    assert again.repeated == again.plans
+    assert file.read_text("utf-8") == text
+    decided(("names.txt", "content"), ("aws", "kind"))
+    assert '"aws"' in file.read_text("utf-8")
+
+
 def test_two_branches_merge_by_keeping_the_lines_of_both(
     template: Template, file: Path
 ) -> None:

@@ -85,6 +85,7 @@ def test_each_kind_of_fault(source: str, expected: list[str]) -> None:
         "folder / 'file'",
         "dict(zip(a, b, strict=True))",
         "def f(rows=100): json.dumps(rows, indent=2)",
+        "connect(where, timeout=1)",
     ],
 )
 def test_what_is_not_mutated(source: str) -> None:

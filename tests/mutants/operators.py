@@ -8,7 +8,7 @@ Not mutated, because a test could only repeat what the code says:
 - what is raised or logged, and f-strings, which are nearly all messages (Python 3.11 also cannot say where their parts are);
 - annotations, `__all__`, and what is imported for a type checker alone;
 - a figure that is declared rather than computed with: the number in `BLOCK = 256`, in the default of a field or an argument;
-- the sizes and colours of plots, and how far JSON is indented;
+- the sizes and colours of plots, how far JSON is indented, and how many seconds `timeout=` allows;
 - the slash of a path, and zip's `strict`, which asserts that two lists of one origin are equally long.
 """
 
@@ -149,6 +149,8 @@ class _Finder(ast.NodeVisitor):
             self.visit(value)
 
     def visit_keyword(self, node: ast.keyword) -> None:
+        if node.arg == "timeout":
+            self._declare(node.value)
         if node.arg != "indent":
             self.visit(node.value)
 

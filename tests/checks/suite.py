@@ -9,7 +9,7 @@ import hashlib
 import json
 import subprocess
 import tempfile
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -181,6 +181,45 @@ def servers(template: Template) -> Iterator[Queue[Server]]:
                 one.close()
 
 
+def run(
+    folder: Path,
+    files: Mapping[str, bytes],
+    file: str,
+    free: Queue[Server],
+    options: Sequence[str] = (),
+) -> tuple[dict[str, Any] | None, str]:
+    """Write a project into a folder and run one of its test files: the answer, if the process lived, and the end of its output."""
+    root = folder / "project"
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content)
+    settings = folder / "pyproject.toml"
+    chosen = json.loads(pytest_settings(files["pyproject.toml"]))
+    # It is relative to the file, and the file is not where the project has it.
+    chosen["pythonpath"] = [str(root / p) for p in chosen["pythonpath"]]
+    chosen["addopts"] += options
+    settings.write_text(
+        "\n".join(toml("tool.pytest", {"ini_options": chosen})), "utf-8"
+    )
+    job = {
+        "root": str(root),
+        "file": file,
+        "declared": environment.declared(files["pyproject.toml"]),
+        "settings": str(settings),
+        "temporary": str(folder / "temporary"),
+        "output": str(folder / "output"),
+        "answer": str(folder / "answer"),
+    }
+    one = free.get()
+    try:
+        one(job)
+    finally:
+        free.put(one)
+    output, answer = folder / "output", folder / "answer"
+    said = output.read_text()[-1500:] if output.exists() else ""
+    return json.loads(answer.read_text()) if answer.exists() else None, said
+
+
 def execute(
     template: Template, free: Queue[Server], file: str, known: Known
 ) -> tuple[Sequence[Look], Problems]:
@@ -189,46 +228,25 @@ def execute(
     starts = file in STARTS_PROCESSES
     taken = (*UNSEEN, "tests/test_", *STARTS_PROCESSES.get(file, ()))
     with tempfile.TemporaryDirectory(prefix="slipway-suite-") as folder:
-        root = Path(folder, "project")
+        written = {}
         for path, content in tree.items():
             if starts and path != file and path.startswith(taken):
                 continue
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
             if starts and path.startswith(SHOWN):
                 content = b"Hidden.\n"
             elif file in UNUSED and path == COMMANDS:
                 content = without(UNUSED[file], content).encode()
-            (root / path).write_bytes(content)
-        settings = Path(folder, "pyproject.toml")
-        options = json.loads(pytest_settings(tree["pyproject.toml"]))
-        # It is relative to the file, and the file is not where the project has it.
-        options["pythonpath"] = [str(root / p) for p in options["pythonpath"]]
-        table = {"ini_options": options}
-        settings.write_text("\n".join(toml("tool.pytest", table)), "utf-8")
-        job: dict[str, Any] = {
-            "root": str(root),
-            "file": file,
-            "declared": environment.declared(tree["pyproject.toml"]),
-            "settings": str(settings),
-            "temporary": str(Path(folder, "temporary")),
-            "output": str(Path(folder, "output")),
-            "answer": str(Path(folder, "answer")),
-        }
-        one = free.get()
-        try:
-            one(job)
-        finally:
-            free.put(one)
-        if not Path(job["answer"]).exists():
+            written[path] = content
+        answer, output = run(Path(folder), written, file, free)
+        if answer is None:
             return [(path, "content") for path in sorted(template.files)], (
-                "it died:\n" + Path(job["output"]).read_text()[-1500:],
+                "it died:\n" + output,
             )
-        answer = json.loads(Path(job["answer"]).read_text())
         # The same problem is told in the same words wherever it happened.
         failed = (text.replace(folder, "") for text in answer["failed"])
         problems = [text[-1500:] for text in failed]
         if answer["status"] and not problems:
-            problems = [Path(job["output"]).read_text()[-1500:]]
+            problems = [output]
         looks: list[Look] = [("pyproject.toml", "pytest")]
         # What a folder lists is then known from all that counts as read, or was taken away.
         looks += [
@@ -276,8 +294,8 @@ def decisions(
 
         def decide(file: str) -> Decision:
             ledger = ledgers.of(f"passes {Path(file).stem}", hash_)
-            run = partial(execute, template, free, file)
-            return decide_by_runs(template, "passes", file, run, ledger, looks)
+            execution = partial(execute, template, free, file)
+            return decide_by_runs(template, "passes", file, execution, ledger, looks)
 
         # What takes longest begins first, so that no worker is left with it in the end.
         order = sorted(named, key=lambda file: file not in LONG)

@@ -16,7 +16,6 @@ from threading import Lock
 from typing import Any
 
 from tests.checks import environment, suite
-from tests.checks.style import toml
 from tests.matrix.template import Template
 from tests.mutants import plugin
 from tests.mutants.blocks import PLUGIN, block_at, instrumented
@@ -209,43 +208,22 @@ class Runner:
     ) -> tuple[int, str, dict[str, Any]]:
         """Run a test file on a tree: pytest's status, the first failure, what was measured. A model may be kept."""
         with tempfile.TemporaryDirectory(prefix="slipway-mutant-") as folder:
-            root = Path(folder, "project")
             added = {f"src/{PLUGIN}.py": Path(plugin.__file__).read_bytes()}
-            for path, content in {**tree, **added}.items():
-                (root / path).parent.mkdir(parents=True, exist_ok=True)
-                (root / path).write_bytes(content)
             Path(folder, "task.json").write_text(json.dumps(task))
-            options = json.loads(suite.pytest_settings(tree["pyproject.toml"]))
-            options["pythonpath"] = [str(root / p) for p in options["pythonpath"]]
-            options["addopts"] += ["--exitfirst", "-p", PLUGIN]
-            settings = Path(folder, "pyproject.toml")
-            table = {"ini_options": options}
-            settings.write_text("\n".join(toml("tool.pytest", table)), "utf-8")
-            job: dict[str, Any] = {
-                "root": str(root),
-                "file": file,
-                "declared": environment.declared(tree["pyproject.toml"]),
-                "settings": str(settings),
-                "temporary": str(Path(folder, "temporary")),
-                "output": str(Path(folder, "output")),
-                "answer": str(Path(folder, "answer")),
-            }
-            one = self._free.get()
-            try:
-                one(job)
-            finally:
-                self._free.put(one)
-            report, answer = Path(folder, "report.json"), Path(job["answer"])
+            options = ("--exitfirst", "-p", PLUGIN)
+            result, output = suite.run(
+                Path(folder), {**tree, **added}, file, self._free, options
+            )
+            report = Path(folder, "report.json")
             found = json.loads(report.read_text()) if report.exists() else {}
             published = Path(folder, "published")
             if keep and published.exists() and not keep.exists():
                 draft = keep.with_suffix(".draft")
                 shutil.copytree(published, draft, dirs_exist_ok=True)
                 draft.rename(keep)
-            if not answer.exists():
+            if result is None:
                 return -1, "it hangs, or died", found
-            result = json.loads(answer.read_text())
-            failed = result["failed"] or [Path(job["output"]).read_text()[-1500:]]
+            failed = result["failed"] or [output]
             return int(result["status"]), str(failed[0]), found
 
 

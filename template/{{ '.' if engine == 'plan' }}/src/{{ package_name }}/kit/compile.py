@@ -102,7 +102,7 @@ def _idle(how: Any) -> bool:
 def _transform(how: Any) -> Spec:
     """A step that turns numbers into numbers."""
     if _kind(how) == "SimpleImputer" and how.statistics_.dtype.kind == "f" and np.isnan(how.missing_values):
-        flags = how.indicator_.features_ if how.add_indicator else np.zeros(0, dtype=np.intp)
+        flags = how.indicator_.features_ if how.add_indicator else np.empty(0, dtype=np.intp)
         return _step("fill", values=how.statistics_, flags=flags)
     if _kind(how) == "StandardScaler":
         width = how.n_features_in_
@@ -182,7 +182,7 @@ def _forest(estimator: Any) -> Spec:
     holds: Spec = {
         name: np.concatenate([getattr(tree, theirs) for tree in grown]) for theirs, name in names.items()
     }
-    holds["gaps"] = holds["gaps"].astype(bool) & (holds["left"] >= 0)
+    holds["gaps"] = holds["gaps"].astype(bool)
     holds["value"] = holds["value"][:, 0, :]
     holds |= {"left": holds["left"].astype(np.int32), "right": holds["right"].astype(np.int32)}
     holds |= {"bias": np.zeros(holds["value"].shape[1]), "divisor": len(grown), "each": 1, "single": True}

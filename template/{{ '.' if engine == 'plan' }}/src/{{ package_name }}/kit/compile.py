@@ -43,9 +43,8 @@ def compiled(fitted: Any) -> Spec:
 
 
 def _kind(of: Any) -> str:
-    """The name of a class of scikit-learn's or imbalanced-learn's; of any other, nothing."""
-    package = type(of).__module__.split(".")[0]
-    return type(of).__name__ if package in ("sklearn", "imblearn") else ""
+    """The name of a class of scikit-learn's own; of any other, nothing."""
+    return type(of).__name__ if type(of).__module__.split(".")[0] == "sklearn" else ""
 
 
 def _named(of: Any) -> str:

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Container
+from collections.abc import Container, Sized
 from contextlib import suppress
 from typing import Annotated, Any, Literal
 
@@ -103,7 +103,8 @@ class Journal(Part):
     async def stop(self) -> None:
         self.stopping.set()
         await asyncio.to_thread(self.thread.join, LAST)
-        if left := sum(map(len, (self.waiting, self.labels, self.rows, self.marks))):
+        held: list[Sized] = [self.waiting, self.labels, self.rows, self.marks]
+        if left := sum(map(len, held)):
             log.error("%d entries of the prediction log could not be written: %s", left, self.fault)
 
     def answered(self, call: Call, body: bytes, answer: bytes) -> None:

@@ -29,6 +29,7 @@ LASTS = 1.0
 """Seconds for which what Redis said holds, be it tokens or that there are none."""
 AHEAD = 0.1
 """Seconds for which tokens are borrowed."""
+CONNECTIONS = 16
 BUCKET = """
 local rate, burst, wanted, owed = unpack(ARGV)
 local clock = redis.call('TIME')
@@ -66,7 +67,8 @@ def connected(url: str) -> "Redis":
     """Connections that give up soon: whoever waits for them has a request to answer."""
     patience = {"timeout": PATIENCE, "socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
     retry = Retry(NoBackoff(), 0)
-    return Redis.from_pool(BlockingConnectionPool.from_url(url, max_connections=16, retry=retry, **patience))
+    pool = BlockingConnectionPool.from_url(url, max_connections=CONNECTIONS, retry=retry, **patience)
+    return Redis.from_pool(pool)
 
 
 class SharedLimits(Limits):

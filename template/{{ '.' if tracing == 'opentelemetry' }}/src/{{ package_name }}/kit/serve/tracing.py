@@ -32,6 +32,8 @@ PARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]([0-9
 ODD = frozenset(b"13579bdf")
 QUIET = {"/healthz", "/readyz", "/metrics"}
 """Paths that a platform asks all day long: a trace of them tells nothing."""
+EVERY = 1_000
+"""Milliseconds between two batches."""
 PATIENCE = 5.0
 """Seconds that one batch may take, and that the end of the service waits for the last."""
 
@@ -81,7 +83,7 @@ class Tracing(Part):
     async def start(self) -> None:
         # One that is gone is told once, by the part; the libraries would say so for each batch.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
-        self.provider.add_span_processor(BatchSpanProcessor(self.sender, schedule_delay_millis=1_000))
+        self.provider.add_span_processor(BatchSpanProcessor(self.sender, schedule_delay_millis=EVERY))
 
     async def stop(self) -> None:
         # A thread that nobody waits for: a collector that hangs must not hold up the end.

@@ -1,5 +1,6 @@
 """Keys: made, listed, revoked, followed without a restart; who is let in, and what others are told."""
 
+import json
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +12,11 @@ from typer.testing import CliRunner
 
 from fraud_watch import cli
 from fraud_watch.kit import UserError, access
-from fraud_watch.kit.access import Access, hashed
+from fraud_watch.kit.access import Access, hashed, load
 from fraud_watch.kit.serve import auth
 from fraud_watch.kit.serve.app import create_app
 from fraud_watch.kit.serve.auth import Auth
-from fraud_watch.kit.serve.front import Call, Part
+from fraud_watch.kit.serve.front import ASSETS, Call, Part
 from fraud_watch.kit.settings import Settings
 
 LET_IN = "no model is promoted yet"
@@ -80,7 +81,7 @@ def until(service: TestClient, key: str, said: str) -> None:
 
 def test_keys_are_shown_once_and_kept_as_hashes(keys: Path) -> None:
     key = call("keys", "add", "shop")
-    assert len(key) >= 43
+    assert len(key) == 43, "256 bits"
     assert key not in keys.read_text()
     assert hashed(key.encode()) in keys.read_text()
     assert "shop" in call("keys", "list")
@@ -91,6 +92,15 @@ def test_keys_are_shown_once_and_kept_as_hashes(keys: Path) -> None:
     call("keys", "revoke", "shop")
     with pytest.raises(UserError, match="shop has no key"):
         call("keys", "revoke", "shop")
+
+
+def test_the_commands_for_keys_are_listed_and_their_folder_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "revoke" in CliRunner().invoke(cli.app, ["keys"]).output
+    monkeypatch.setenv("KEYS", str(tmp_path / "new" / "folder" / "keys.json"))
+    call("keys", "add", "shop")
+    assert "everywhere" in call("keys", "list")
 
 
 def test_several_callers_each_with_a_name_and_without_a_restart(
@@ -109,6 +119,7 @@ def test_several_callers_each_with_a_name_and_without_a_restart(
 def test_probes_metrics_and_documentation_need_no_key_and_all_else_does(service: TestClient) -> None:
     for path in ("/healthz", "/metrics", "/docs", "/openapi.json"):
         assert service.get(path).status_code == 200
+    assert service.get(f"{ASSETS}swagger-ui.css").status_code == 200
     assert LET_IN in asked(service, path="/readyz", method="GET")
     for path, method in (("/predict", "POST"), ("/predict/batch", "POST"), ("/model", "GET"), ("/no", "GET")):
         assert asked(service, path=path, method=method) == "401 Send your key as X-API-Key"
@@ -123,6 +134,8 @@ def test_the_documentation_says_what_to_send(service: TestClient) -> None:
         for operation in operations.values():
             assert ("security" in operation) == (path not in ("/healthz", "/readyz"))
             assert ("401" in operation["responses"]) == ("security" in operation)
+    statuses = set(document["paths"]["/predict"]["post"]["responses"])
+    assert statuses == {"200", "401", "408", "413", "415", "422", "431", "503"}
 
 
 def test_a_key_for_development_is_made_where_there_is_none(keys: Path, service: TestClient) -> None:
@@ -132,6 +145,7 @@ def test_a_key_for_development_is_made_where_there_is_none(keys: Path, service: 
     assert f"API_KEY={sent}" in env.read_text()
     assert sent not in keys.read_text()
     assert LET_IN in asked(service, sent)
+    assert [key.development for key in load(keys).keys] == [True]
     keys.unlink()
     assert cli.headers()["X-API-Key"] == sent, "the one in .env is taken again"
     assert keys.exists()
@@ -171,6 +185,23 @@ def test_without_a_good_file_it_lets_nobody_in_and_says_so(tmp_path: Path, keys:
         keys.unlink()
         until(service, call("keys", "add", "shop"), LET_IN)
         assert not broken.trouble()
+
+
+def test_a_fault_of_the_file_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    part = Auth()
+    for _ in range(2):
+        part.refresh()
+        assert caplog.text.count("makes it; nobody is let in") == 1
+
+
+def test_a_key_is_for_everywhere_unless_the_file_says_otherwise(keys: Path) -> None:
+    keys.parent.mkdir()
+    key = {"name": "shop", "sha256": hashed(b"a key"), "since": ""}
+    keys.write_text(json.dumps({"keys": [key]}))
+    part = Auth(Access(environment="production"))
+    part.refresh()
+    assert part.keys
+    assert [key.name for key in part.keys.values()] == ["shop"]
 
 
 def test_a_file_that_breaks_later_leaves_the_keys_of_before(service: TestClient, keys: Path) -> None:

@@ -2,11 +2,14 @@
 
 import json
 import shutil
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import raw_table
 from typer.testing import CliRunner
@@ -74,6 +77,28 @@ def test_what_the_model_does_not_read_goes_through_as_it_is(
     pd.testing.assert_frame_equal(scored[rows.columns], rows)
 
 
+def test_an_index_of_the_file_may_be_a_column_that_the_model_reads(
+    model: Model, source: Path, tmp_path: Path
+) -> None:
+    expected, output = tmp_path / "expected.parquet", tmp_path / "out.parquet"
+    score(model, source, expected)
+    rows = pd.read_parquet(source).astype("string")
+    rows.set_index(model.schema.inputs[0].header).to_parquet(source)
+    assert score(model, source, output) == 250
+    said = [pd.read_parquet(path)["prediction"].tolist() for path in (output, expected)]
+    assert said[0] == said[1]
+
+
+def test_a_dictionary_is_written_for_words_only(model: Model, source: Path, tmp_path: Path) -> None:
+    """Of numbers, which seldom repeat, it would make the file larger and slower."""
+    pd.read_parquet(source).assign(a_number=0.5, a_word="word").to_parquet(source)
+    score(model, source, tmp_path / "out.parquet")
+    group = pq.ParquetFile(tmp_path / "out.parquet").metadata.row_group(0)
+    columns = [group.column(place) for place in range(group.num_columns)]
+    found = {column.path_in_schema: column.has_dictionary_page for column in columns}
+    assert (found["a_number"], found["a_word"], found["model_version"]) == (False, True, True)
+
+
 def test_a_run_that_was_stopped_goes_on_where_it_was(
     model: Model, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +159,9 @@ def test_what_is_no_parquet_file_is_refused(model: Model, tmp_path: Path) -> Non
     (tmp_path / "in.parquet").write_text("a,b")
     with pytest.raises(UserError, match="is not a Parquet file"):
         score(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
+    pd.DataFrame({"a": []}).to_parquet(tmp_path / "in.parquet")
+    with pytest.raises(UserError, match="has no rows"):
+        score(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
 
 
 def test_a_chunk_that_is_written_otherwise_says_the_same(
@@ -165,6 +193,55 @@ def test_what_the_schema_forbids_is_refused_in_bulk_too(model: Model, schema: Sc
         for cells in wrong:
             odd = pa.chunked_array([pa.array(cells, pa.array(good).type)])
             assert arrow._cells(column, odd) is None, (column.name, cells[0])
+
+
+NUMBER, WHOLE = Column(name="a", type="number", min=1, max=5), Column(name="a", type="integer", nullable=True)
+FLAG, WORD = Column(name="a", type="boolean"), Column(name="a", type="category", categories=("x", "y"))
+GAPS, TEXT = WORD.model_copy(update={"nullable": True}), Column(name="a", type="text")
+NEW_YEAR, NOON = datetime(2024, 1, 1), datetime(2024, 1, 1, 12)
+DATE = Column(name="a", type="datetime", min=NEW_YEAR, max=NOON)
+CELLS: list[tuple[Column, list[Any], Any, list[Any]]] = [
+    (NUMBER, [1.0, 5.0], pa.float32(), [1.0, 5.0]),
+    (NUMBER, [1, 5], pa.int8(), [1.0, 5.0]),
+    (WHOLE, [2.0, None, -7.0], pa.float64(), [2.0, np.nan, -7.0]),
+    (FLAG, [True, False], pa.bool_(), [1.0, 0.0]),
+    (FLAG, [0, 1], pa.int64(), [0.0, 1.0]),
+    (WORD, ["y", " x ", "y"], pa.string(), ["y", "x", "y"]),
+    (WORD, ["y"], pa.large_string(), ["y"]),
+    (GAPS, [None, "x", None], pa.string(), [None, "x", None]),
+    (TEXT, ["any", "thing "], pa.string(), ["any", "thing"]),
+    (DATE, [NEW_YEAR, NOON], pa.timestamp("ns"), [NEW_YEAR, NOON]),
+    (DATE, [NOON.replace(tzinfo=UTC)], pa.timestamp("s", "Europe/Zurich"), [NOON]),
+]
+NO_CELLS: list[tuple[Column, list[Any], Any]] = [
+    *((NUMBER, [2.0, cell], pa.float64()) for cell in (0.9, 5.1, np.inf, None, np.nan)),
+    *((WHOLE, [2.0, cell], pa.float64()) for cell in (2.5, np.inf)),
+    (WHOLE, [2**53 + 1], pa.int64()),
+    *((FLAG, [1, cell], pa.int64()) for cell in (2, -1, None)),
+    *((WORD, ["x", cell], pa.string()) for cell in ("z", None)),
+    (NUMBER, ["2"], pa.string()),
+    (NUMBER, [NOON], pa.timestamp("us")),
+    (TEXT, [1], pa.int64()),
+    *((DATE, [NOON, cell], pa.timestamp("us")) for cell in (datetime(2023, 12, 31), datetime(2024, 1, 2))),
+    (DATE, [NOON, None], pa.timestamp("us")),
+    (DATE, [date(2024, 1, 1)], pa.date32()),
+    (DATE, [pd.Timestamp(NEW_YEAR) + pd.Timedelta(1, "ns")], pa.timestamp("ns")),
+]
+
+
+@pytest.mark.parametrize(("column", "cells", "kind", "expected"), CELLS)
+def test_cells_that_fit_become_arrays(
+    column: Column, cells: list[Any], kind: Any, expected: list[Any]
+) -> None:
+    found = arrow._cells(column, pa.chunked_array([pa.array(cells, kind)]))
+    assert found is not None
+    assert found.dtype == column.dtype
+    assert pd.Series(found.tolist()).equals(pd.Series(expected))
+
+
+@pytest.mark.parametrize(("column", "cells", "kind"), NO_CELLS)
+def test_cells_that_do_not_fit_take_the_long_way(column: Column, cells: list[Any], kind: Any) -> None:
+    assert arrow._cells(column, pa.chunked_array([pa.array(cells, kind)])) is None
 
 
 def _beyond(column: Column) -> list[tuple[float, float]]:

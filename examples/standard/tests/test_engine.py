@@ -10,20 +10,20 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
-from sklearn import ensemble, linear_model, tree
+from sklearn import dummy, ensemble, linear_model, tree
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from fraud_watch import features as yours
 from fraud_watch import model as beside
 from fraud_watch.kit import engine, predictor, train
 from fraud_watch.kit.compile import NoPlanError, compiled
 from fraud_watch.kit.evaluate import Prepared
-from fraud_watch.kit.plan import Plan, shares
+from fraud_watch.kit.plan import Plan, shares, sigmoid, softmax
 from fraud_watch.kit.predictor import BrokenModelError, Manifest, as_rows, figures, made
 from fraud_watch.kit.settings import Params
 from fraud_watch.kit.store import open_model, write
@@ -84,8 +84,78 @@ def equal(fitted: Any) -> None:
         expected = figures(fitted, as_rows(table))
         np.testing.assert_allclose(plan(table), expected, rtol=1e-9, atol=1e-9)
         for row in range(0, 300, 17):
-            one = {name: values[row : row + 1] for name, values in table.items()}
-            np.testing.assert_allclose(plan(one), expected[row : row + 1], rtol=1e-9, atol=1e-9)
+            few = slice(row, row + 1 + row % 2)
+            said = plan({name: values[few] for name, values in table.items()})
+            np.testing.assert_allclose(said, expected[few], rtol=1e-9, atol=1e-9)
+
+
+def prepared_by(how: Any, names: list[str], estimator: Any) -> Pipeline:
+    """Some columns of a table, prepared in one way."""
+    return Pipeline([("prepare", ColumnTransformer([("part", how, names)])), ("model", estimator)])
+
+
+@pytest.mark.parametrize("leaves", [1, 2, 3, 8, 9, 64, 65])
+def test_trees_of_each_size_lead_to_the_right_leaf(leaves: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to 64 leaves are found all at once, more are walked to; values on a threshold go left in both."""
+    unused = "walk" if 2 <= leaves <= 64 else "masks"
+    monkeypatch.setattr(f"fraud_watch.kit.plan.{unused}", None)
+    places = np.arange(leaves, dtype=np.float64)
+    fitted = prepared_by("passthrough", ["place"], ensemble.RandomForestRegressor(2, bootstrap=False))
+    fitted.fit(as_rows({"place": places}), places**2)
+    forest = fitted[-1]
+    forest.estimators_[1] = tree.DecisionTreeRegressor(max_leaf_nodes=2).fit(places[:, None], places)
+    assert forest.estimators_[0].get_n_leaves() == leaves
+    plan = Plan(compiled(fitted))
+    rows = np.arange(-1, leaves + 1, 0.5)
+    expected = figures(fitted, as_rows({"place": rows}))
+    assert plan({"place": rows}).tolist() == expected.tolist()
+    assert [plan({"place": rows[at : at + 1]}).item() for at in range(len(rows))] == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    "estimator", [tree.DecisionTreeRegressor(), ensemble.RandomForestRegressor(5)], ids=str
+)
+def test_a_gap_goes_where_it_went_in_training(estimator: Any) -> None:
+    table, other = drawn(1, 200), drawn(2, 200)
+    fitted = prepared_by("passthrough", ["gaps", "even"], estimator)
+    fitted.fit(as_rows(table), np.nan_to_num(table["gaps"], nan=1.0) * table["even"])
+    np.testing.assert_allclose(Plan(compiled(fitted))(other), figures(fitted, as_rows(other)))
+
+
+PREPARED: list[Any] = [
+    StandardScaler(with_mean=False),
+    StandardScaler(with_std=False),
+    SimpleImputer(add_indicator=True),
+    make_pipeline("passthrough", FunctionTransformer(), StandardScaler()),
+    "passthrough",
+]
+
+
+@pytest.mark.parametrize("prepare", PREPARED, ids=str)
+def test_a_plan_prepares_numbers_as_the_pipeline_does(prepare: Any) -> None:
+    parts = [("some", prepare, ["even", "flag"]), ("gaps", SimpleImputer(), ["gaps"])]
+    parts += [("left out", "drop", ["large"]), ("nothing", StandardScaler(), [])]
+    fitted = Pipeline(
+        [("prepare", ColumnTransformer(parts)), ("idle", "passthrough"), ("model", linear_model.Ridge())]
+    )
+    fitted.fit(as_rows(drawn(1, 60)), drawn(1, 60)["even"])
+    table = drawn(2, 60)
+    np.testing.assert_allclose(Plan(compiled(fitted))(table), figures(fitted, as_rows(table)))
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.bool_])
+def test_categories_may_be_whole_numbers_or_flags(kind: Any) -> None:
+    table = {"code": (np.arange(60) % 7).astype(kind)}
+    fitted = prepared_by(OneHotEncoder(handle_unknown="ignore"), ["code"], linear_model.Ridge())
+    fitted.fit(as_rows(table), np.arange(60.0))
+    np.testing.assert_allclose(Plan(compiled(fitted))(table), figures(fitted, as_rows(table)))
+
+
+def test_far_out_numbers_give_a_chance_and_no_overflow() -> None:
+    one, zero = np.ones(1), np.zeros(1)
+    with np.errstate(over="raise"):
+        assert sigmoid(np.array([[-1e4, 0.0, 1e4]]), one, zero).round(9).tolist() == [[1.0, 0.5, 0.0]]
+        assert softmax(np.array([[0.0, -1e4], [1e4, -1e4]])).tolist() == [[0.0, 0.5], [1.0, 0.5]]
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -229,22 +299,95 @@ def test_a_plan_that_cannot_be_made_is_no_failed_training(
     assert "no plan can be made of it" in choice.why
 
 
-def test_what_has_no_plan_is_named() -> None:
+LOGISTIC = linear_model.LogisticRegression()
+CODES = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+BOOSTED = ensemble.HistGradientBoostingClassifier(max_iter=1, categorical_features=[0])
+NO_PLAN: dict[str, Any] = {
+    "SGDClassifier has no plan": pipeline(linear_model.SGDClassifier(), whole=True),
+    "GradientBoostingClassifier has no plan": pipeline(
+        ensemble.GradientBoostingClassifier(n_estimators=2), whole=True
+    ),
+    "DummyClassifier has no plan": dummy.DummyClassifier(),
+    "OneHotEncoder that refuses unknown": prepared_by(OneHotEncoder(), CATEGORIES, LOGISTIC),
+    "Scaler after a OneHotEncoder": prepared_by(make_pipeline(CODES, StandardScaler()), CATEGORIES, LOGISTIC),
+    "categories of flag are neither": prepared_by(CODES, ["flag"], LOGISTIC),
+    "SimpleImputer has no plan": prepared_by(SimpleImputer(missing_values=-1.0), ["even"], LOGISTIC),
+    "FunctionTransformer has no plan": prepared_by(FunctionTransformer(np.abs), ["even"], LOGISTIC),
+    "with categories of its own": prepared_by("passthrough", ["flag"], BOOSTED),
+    "ensemble of calibrated": CalibratedClassifierCV(pipeline(LOGISTIC, whole=True), cv=2, ensemble=True),
+    "other than exp and expm1": TransformedTargetRegressor(
+        pipeline(linear_model.Ridge(), whole=True), func=np.sqrt, inverse_func=np.square
+    ),
+}
+
+
+@pytest.mark.parametrize("why", NO_PLAN)
+def test_what_has_no_plan_is_named(why: str) -> None:
     table = drawn(1, 60)
-    truth = np.arange(60) % 2
-    for estimator in (linear_model.SGDClassifier(), ensemble.GradientBoostingClassifier(n_estimators=2)):
-        with pytest.raises(NoPlanError, match=f"{type(estimator).__name__} has no plan"):
-            compiled(pipeline(estimator, whole=True).fit(as_rows(table), truth))
-    parts = ColumnTransformer([("categories", OneHotEncoder(), CATEGORIES)])
-    strict = Pipeline([("prepare", parts), ("model", linear_model.LogisticRegression())])
-    with pytest.raises(NoPlanError, match="refuses unknown categories"):
-        compiled(strict.fit(as_rows(table), truth))
+    rows = as_rows(table)
+    fitted = NO_PLAN[why].fit(rows, np.arange(60) % 2)
+    with pytest.raises(NoPlanError, match=why):
+        compiled(fitted)
+
+
+def test_text_that_is_filled_in_has_no_plan() -> None:
+    filled = make_pipeline(SimpleImputer(missing_values=None, strategy="most_frequent"), CODES)
+    with pytest.raises(NoPlanError, match="SimpleImputer has no plan"):
+        compiled(prepared_by(filled, CATEGORIES, LOGISTIC).fit(as_rows(drawn(1, 60)), np.arange(60) % 2))
+
+
+def test_a_forest_with_several_targets_has_no_plan() -> None:
+    fitted = prepared_by("passthrough", ["even", "flag"], tree.DecisionTreeRegressor())
+    with pytest.raises(NoPlanError, match="a forest with several targets"):
+        compiled(fitted.fit(as_rows(drawn(1, 60)), np.ones((60, 2))))
 
 
 def test_a_plan_is_taken_where_there_is_one(trained: train.Result, published: Path) -> None:
     assert trained.choice.name == "plan"
     assert trained.choice.metrics["microseconds_plan"] < trained.choice.metrics["microseconds_sklearn"]
     assert not engine.needs(published)
+
+
+@pytest.mark.parametrize(
+    ("served", "needed", "says"), [("plan", [], False), ("plan", ["fallback"], True), ("sklearn", [], True)]
+)
+def test_what_a_model_needs_is_in_its_manifest(
+    published: Path, tmp_path: Path, served: str, needed: list[str], says: bool
+) -> None:
+    shutil.copyfile(published / "manifest.json", tmp_path / "manifest.json")
+    altered(tmp_path, engine=served, needs=needed)
+    assert bool(engine.needs(tmp_path)) is says
+
+
+@pytest.mark.parametrize(("cost", "name"), [(1.0, "plan"), (1.1, "sklearn")])
+def test_the_faster_engine_is_taken_by_its_cost_for_one_row(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, cost: float, name: str
+) -> None:
+    """At the same cost it is the plan."""
+
+    def rows(call: Any) -> float:
+        said = call()
+        return float(len(next(iter(said.values())) if isinstance(said, dict) else said))
+
+    costs = iter([1.0, 1.0, cost])
+    monkeypatch.setattr(engine, "_micros", lambda call: rows(call) * next(costs))
+    choice = train.choose(prepared, train.Learned(_estimator(prepared), {}, []))
+    assert choice.name == name
+    assert choice.metrics["microseconds_plan"] == cost
+    assert choice.metrics["microseconds_features.py"] == choice.metrics["microseconds_sklearn"] == 1.0
+    assert ("its plan is slower" in choice.why) is (name == "sklearn")
+
+
+def test_neither_is_a_plan_written_nor_read_as_pickle(tmp_path: Path) -> None:
+    """To load a pickle is to run whatever is in it."""
+    unsafe = np.array([None], dtype=object)
+    choice = predictor.Choice("plan", predictor.sklearn(None), {"codes": unsafe}, "for a test")
+    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
+        engine.save(tmp_path, choice)
+    np.savez(tmp_path / "plan.npz", array_0=unsafe)
+    (tmp_path / "plan.json").write_text('{"parts": [], "steps": []}')
+    with pytest.raises(ValueError, match="Object arrays cannot be loaded"):
+        engine.load(tmp_path, Manifest(run="none", decision={}))
 
 
 def altered(folder: Path, **entries: object) -> None:

@@ -1,5 +1,6 @@
 """The gate's arithmetic, on models that answer with a column of the table and need no training."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,11 @@ import pytest
 
 from fraud_watch.kit import evaluate, learn, task
 from fraud_watch.kit.columns import Column
-from fraud_watch.kit.evaluate import Check, Exam
+from fraud_watch.kit.evaluate import Check, Exam, Prepared
 from fraud_watch.kit.predictor import Manifest, Model
 from fraud_watch.kit.schema import Schema
-from fraud_watch.kit.settings import Gate
+from fraud_watch.kit.settings import Gate, Params
+from fraud_watch.kit.table import Rows
 
 COLUMNS: list[dict[str, Any]] = [
     {"name": "size", "type": "number", "min": 0, "max": 100},
@@ -63,6 +65,7 @@ def test_gains_are_over_the_dummy_also_within_a_slice() -> None:
     checks = {c.name: c for c in evaluate.judge(half_right(), {"champion": 0.6}, Gate(slice_rows=20))}
     assert checks["gain over dummy"].figure == pytest.approx(0.3)
     assert checks["loss to champion"].figure == pytest.approx(0.1)
+    assert not checks["loss to champion"].passed
     assert checks["slice kind = a, gain over dummy"].figure == pytest.approx(13 / 25 - 5 / 25)
     assert checks["slice open = True, gain over dummy"].figure == pytest.approx(1 - 10 / 20)
     assert checks["slice open = False, gain over dummy"].figure == pytest.approx(5 / 30)
@@ -139,6 +142,104 @@ def test_where_nothing_spreads_the_smallest_change_counts(change: float, broken:
         )
         shares = evaluate.violations(model, ROWS.assign(open=0.0))
         assert shares == {f"open {kind}": broken}
+
+
+def invariant(rows: pd.DataFrame, answer: Any) -> float:
+    columns = [{"name": "size", "type": "number"}, {"name": "noise", "type": "number"}]
+    held = schema(columns=columns, expect={"invariant": ["size"]})
+    return evaluate.violations(Model(held, Manifest(run="none", decision={}), answer), rows)["size invariant"]
+
+
+def test_an_invariant_column_is_exchanged_with_the_row_before() -> None:
+    rows = pd.DataFrame({"size": [1.0, 2.0] * 10, "noise": 7.0})
+    assert invariant(rows, lambda columns: columns["size"]) == 1.0
+
+
+def test_a_change_as_large_as_the_noise_is_still_noise() -> None:
+    """All predictions are 0, and 1e-8 or -1e-8 with the value of the row before."""
+    size = np.array([1.0, -1.0] * 10) * 0.01 * 1e-6 / 2
+    rows = pd.DataFrame({"size": size, "noise": -size})
+    assert invariant(rows, lambda columns: columns["size"] + columns["noise"]) == 0.0
+    assert invariant(rows, lambda columns: 1.01 * (columns["size"] + columns["noise"])) == 1.0
+
+
+def params(how: str = "random") -> Params:
+    content: dict[str, Any] = {"data": {"source": "x"}, "split": {"how": how}, "model": {"name": "linear"}}
+    return Params.model_validate(content | {"gate": {"slice_rows": 20}})
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> evaluate.Report:
+    """What is measured of the model whose first half is right."""
+    monkeypatch.setattr(
+        learn, "metrics", lambda model, learning, truth, raw: {"score": learn.score(model.schema, truth, raw)}
+    )
+    return evaluate.measure(half_right(), None, params(), [0.4, 0.6])
+
+
+def test_the_report_holds_intervals_and_slices(measured: evaluate.Report) -> None:
+    assert measured.metrics == {"score": 0.5}
+    assert measured.beside == {"dummy": {"score": 0.2}}
+    assert measured.intervals.index.tolist() == [0.025, 0.975]
+    low, high = measured.intervals["score"]
+    assert 0.3 < low < 0.45
+    assert 0.55 < high < 0.7
+    assert [(name, rows) for name, rows, *_ in measured.slices] == [
+        *(("kind = a", 25), ("kind = b", 25)),
+        *(("open = False", 30), ("open = True", 20)),
+    ]
+    assert measured.slices[0][2] == 13 / 25
+
+
+def test_a_resample_needs_one_row_of_each_class(
+    monkeypatch: pytest.MonkeyPatch, measured: evaluate.Report
+) -> None:
+    """A slice needs more, but of the rows that a slice has all are drawn from."""
+    monkeypatch.setattr(learn, "judgeable", lambda schema, truth, fewest=5: fewest == 1)
+    report = evaluate.measure(half_right(), None, params(), [])
+    assert report.intervals.notna().all(axis=None)
+    assert report.slices == []
+
+
+def test_the_column_that_matters_most_is_on_top(
+    monkeypatch: pytest.MonkeyPatch, measured: evaluate.Report
+) -> None:
+    monkeypatch.setattr(learn, "plots", lambda model, truth, raw: {})
+    losses = pd.Series({"size": 0.9, "kind": 0.5, "open": 0.1})
+    figure = evaluate.pictures(half_right(), measured._replace(importance=losses))["importance"]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["open", "kind", "size"]
+
+
+@pytest.mark.parametrize(
+    ("how", "target", "decision", "said"),
+    [
+        ("random", {"meaning": "Euros"}, {}, "**worth** (Euros), a"),
+        ("time", {}, {}, "**worth** (regression), a"),
+        ("random", {}, {"threshold": 0.25}, "It decides by threshold 0.25, chosen on the training rows"),
+    ],
+)
+def test_the_card_says_how_it_was_split_and_how_it_decides(
+    how: str,
+    target: dict[str, str],
+    decision: dict[str, float],
+    said: str,
+    measured: evaluate.Report,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(evaluate, "CARD", tmp_path / "reports" / "card.md")
+    columns = [*COLUMNS, {"name": "seen", "type": "datetime"}]
+    held = schema(columns=columns, target={"name": "worth", **target}, time="seen")
+    model = Model(held, Manifest(run="none", decision=decision), lambda features: features["size"])
+    rows = Rows(np.arange(40), np.arange(40, 50), [])
+    data = Prepared(held, ROWS, rows, np.arange(50.0), ROWS)
+    about = {"version": "7", "choice": "With scikit-learn"}
+    exam = half_right()._replace(model=model)
+    card = evaluate.write_card(exam, measured, [], params(how), data, **about).read_text(encoding="utf-8")
+    assert said in card
+    assert (", none newer than the test rows by `seen`" in card) == (how == "time")
+    assert ("It decides by" in card) == bool(decision)
+    assert "| kind = a | 25 | 0.52 |" in card
 
 
 def test_a_table_of_the_card() -> None:

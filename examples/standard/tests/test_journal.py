@@ -1,21 +1,28 @@
 """The prediction log: what is kept of a request, what is not, and what happens when it cannot be written."""
 
+import asyncio
 import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
 from fraud_watch import data
-from fraud_watch.kit import export, table, task
-from fraud_watch.kit.schema import Schema
+from fraud_watch.kit import UserError, export, table, task
+from fraud_watch.kit.columns import Column
+from fraud_watch.kit.schema import Schema, Target
 from fraud_watch.kit.serve import Refusal
 from fraud_watch.kit.serve.app import create_app
+from fraud_watch.kit.serve.front import Call
 from fraud_watch.kit.serve.journal import Feedback, Journal, LogSettings, fitting, rows_of
 from fraud_watch.kit.serve.logdb import Database, Label, Logged, Row
 from fraud_watch.kit.settings import Settings
@@ -55,6 +62,29 @@ class Memory:
         for at, name, place, version, _, inputs, answer in self.rows:
             _, _, label, moment = self.labels.get((name, place), ("", 0, None, None))
             yield at, name, place, version, inputs, answer, label, moment
+
+
+class Clock:
+    """A clock that stands until a test moves it."""
+
+    now = 60.5
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return 1e9 + self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("fraud_watch.kit.serve.journal.time", clock)
+    return clock
+
+
+def by(version: str = "1", caller: str = "") -> Call:
+    return cast(Call, SimpleNamespace(path="/predict", id="one", version=version, caller=caller))
 
 
 @pytest.fixture
@@ -140,6 +170,18 @@ def test_personal_columns_of_the_model_are_never_logged(
     assert hidden.name not in json.loads(memory.rows[0][5])
 
 
+def test_each_version_has_its_own_personal_columns_whoever_calls(journal: Journal, schema: Schema) -> None:
+    first, *others = schema.inputs
+    open_to_all = schema.model_copy(update={"columns": (*others, first.model_copy(update={"pii": False}))})
+    hidden = schema.model_copy(update={"columns": (*others, first.model_copy(update={"pii": True}))})
+    journal.schemas |= {"1": hidden, "2": open_to_all}
+    body = json.dumps({first.name: 1}).encode()
+    journal.answered(by("1", caller="2"), body, b"{}")
+    journal.answered(by("2", caller="1"), body, b"{}")
+    assert journal.take()
+    assert [json.loads(row[5]) for row in journal.rows] == [{}, {first.name: 1}]
+
+
 def test_what_cannot_be_written_waits_and_beyond_the_buffer_the_newest_are_dropped(
     service: TestClient, memory: Memory, journal: Journal, schema: Schema
 ) -> None:
@@ -159,6 +201,58 @@ def test_what_cannot_be_written_waits_and_beyond_the_buffer_the_newest_are_dropp
     until(lambda: service.get("/readyz").json()["detail"] == "")
     assert [row[1] for row in memory.rows] == ["0", "1", "2"]
     assert journal.taken == journal.freed
+
+
+def test_the_buffer_is_filled_to_its_last_byte_and_used_again(journal: Journal, memory: Memory) -> None:
+    journal.answered(by(), b"{}", b"{}")
+    journal.flush()
+    journal.most = 2 * journal.taken
+    for rows in (3, 5):
+        for _ in range(2):
+            journal.answered(by(), b"{}", b"{}")
+        assert journal.trouble() == ""
+        journal.flush()
+        assert (len(memory.rows), journal.taken - journal.freed) == (rows, 0)
+    for _ in range(3):
+        journal.answered(by(), b"{}", b"{}")
+    assert "as fast as requests come (2 requests wait, 1 were dropped)" in journal.trouble()
+
+
+def test_a_request_that_waits_too_long_is_trouble(journal: Journal, clock: Clock) -> None:
+    journal.answered(by(), b"{}", b"{}")
+    clock.now += 5
+    assert journal.trouble() == ""
+    clock.now += 0.5
+    assert "nothing could be written for 5 s" in journal.trouble()
+
+
+def test_a_fault_is_logged_once_and_so_is_its_end(
+    journal: Journal, memory: Memory, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory.fault = OSError("no space left")
+    for _ in range(2):
+        journal.flush()
+        assert caplog.text.count("cannot be written: no space left") == 1
+    memory.fault = None
+    for _ in range(2):
+        journal.flush()
+        assert caplog.text.count("is written again") == 1
+
+
+def test_what_could_not_be_written_is_counted_at_the_end(
+    journal: Journal, memory: Memory, schema: Schema, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory.fault = OSError("no space left")
+    journal.answered(by(), b"{}", b"{}")
+    journal.feedback(Feedback(request_id="one", label=target_value(schema)))
+
+    async def life() -> None:
+        await journal.start()
+        await journal.stop()
+
+    asyncio.run(life())
+    assert "2 entries of the prediction log could not be written: no space left" in caplog.text
+    assert journal.thread.daemon, "a database that hangs does not keep the process"
 
 
 def test_a_database_that_hangs_is_named(
@@ -241,6 +335,27 @@ def test_labels_are_refused_when_too_many_wait_or_nothing_says_what_they_may_be(
     assert "no model is promoted" in service.post("/feedback", json=body).json()["detail"]
 
 
+def test_the_documentation_says_how_a_label_may_be_refused(service: TestClient) -> None:
+    responses = service.get("/openapi.json").json()["paths"]["/feedback"]["post"]["responses"]
+    assert set(responses) == {"202", "422", "503"}
+
+
+def test_old_rows_are_looked_for_once_a_minute(journal: Journal, memory: Memory, clock: Clock) -> None:
+    looks = []
+    for moment in (60.5, 90.0, 120.5, 121.0):
+        clock.now = moment
+        journal.flush()
+        looks.append(len(memory.forgotten))
+    assert looks == [1, 1, 1, 2]
+    assert memory.forgotten[0] == 1e9 + 60.5 - 90 * 86_400
+
+
+def test_nothing_is_forgotten_for_no_days(shop: Store, memory: Memory) -> None:
+    part = Journal(Settings(store=shop.root), LogSettings(log_days=0), cast(Database, memory))
+    part.flush()
+    assert not memory.forgotten
+
+
 def test_old_rows_are_forgotten_after_the_days_set(service: TestClient, memory: Memory) -> None:
     until(lambda: memory.forgotten)
     assert memory.forgotten[0] == pytest.approx(time.time() - 90 * 86_400, abs=60)
@@ -268,3 +383,86 @@ def test_the_export_is_a_table_that_training_reads(
     labelled = raw[raw[schema.target.header].notna()].reset_index(drop=True)
     ready = table.checked(schema, labelled, "the log")
     assert ready[schema.target.name].tolist() == encode(schema, [target_value(schema)])[0].tolist()
+
+
+NOON, LATER = datetime(2024, 1, 1, 12), datetime(2024, 1, 1, 13)
+
+
+def logged_of(kind: str, sent: Any, told: Any, label: Any) -> Logged:
+    """A request of noon whose label came an hour later, if it did."""
+    moments = [moment.replace(tzinfo=UTC).timestamp() for moment in (NOON, LATER)]
+    known = (None, None) if label is None else (json.dumps(label), moments[1])
+    return moments[0], "r", 2, "7", json.dumps({kind: sent}), json.dumps({"prediction": told}), *known
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent", "written"),
+    [
+        ("number", 2**60, 2.0**60),
+        ("number", None, None),
+        ("integer", 2**53, 2**53),
+        ("boolean", True, True),
+        ("text", "a text", "a text"),
+        ("datetime", "2024-01-01T13:00:00+01:00", NOON),
+        ("datetime", None, None),
+    ],
+)
+@pytest.mark.parametrize(
+    ("classes", "told", "label", "target"),
+    [
+        ((), 1.5, 2.0, pa.float64()),
+        ((0, 1), 1, 0, pa.int64()),
+        (("a", "b"), "a", "b", pa.string()),
+        ((1, "b"), 1, "b", pa.string()),
+        ((1, "b"), 1, None, pa.string()),
+    ],
+)
+def test_the_export_has_each_value_as_its_type(
+    schema: Schema,
+    tmp_path: Path,
+    kind: Any,
+    sent: Any,
+    written: Any,
+    classes: Any,
+    told: Any,
+    label: Any,
+    target: Any,
+) -> None:
+    goal = Target(name="goal", alias="the goal", classes=classes)
+    column = Column(name=kind, type=kind, alias="sent")
+    small = schema.model_copy(update={"target": goal, "columns": (column,)})
+    output = tmp_path / "log.parquet"
+    assert export.write(small, iter([logged_of(kind, sent, told, label)]), output) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["log.parquet"]
+    rows = pq.read_table(output)
+    as_told = (lambda value: value) if target != pa.string() else str
+    assert rows.to_pylist() == [
+        {
+            "request_id": "r",
+            "index": 2,
+            "predicted_at": NOON,
+            "model_version": "7",
+            "prediction": as_told(told),
+            "labelled_at": None if label is None else LATER,
+            "sent": written,
+            "the goal": None if label is None else as_told(label),
+        }
+    ]
+    assert rows.schema.field("the goal").type == rows.schema.field("prediction").type == target
+
+
+def test_the_export_reads_the_log_since_a_moment_in_utc(
+    schema: Schema, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[float, bool]] = []
+
+    def read(self: Database, since: float, labelled: bool) -> Iterator[Logged]:
+        asked.append((since, labelled))
+        return iter(())
+
+    monkeypatch.setattr(Database, "read", read)
+    assert export.export_log(schema, tmp_path / "a.parquet", NOON, labelled=True) == 0
+    assert export.export_log(schema, tmp_path / "a.parquet", None, labelled=False) == 0
+    assert asked == [(NOON.replace(tzinfo=UTC).timestamp(), True), (0.0, False)]
+    with pytest.raises(UserError, match=r"writes a \.parquet file"):
+        export.write(schema, iter(()), tmp_path / "a.csv")

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from fraud_watch.kit.serve import Refusal, limits
 from fraud_watch.kit.serve.app import create_app
 from fraud_watch.kit.serve.front import Call
-from fraud_watch.kit.serve.limits import Limits, Rate
+from fraud_watch.kit.serve.limits import Limits, Rate, too_often
 from fraud_watch.kit.settings import Settings
 
 SLOW = Rate(rate_per_second=0.5, rate_burst=3)
@@ -55,6 +55,11 @@ def test_a_burst_then_a_steady_rate(clock: Clock) -> None:
     assert [admitted(part, by("shop")) for _ in range(2)] == [0, 2]
     clock.now += 1000
     assert [admitted(part, by("shop")) for _ in range(4)] == [0, 0, 0, 2], "no more than a burst is saved up"
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.2, "1"), (1.0, "1"), (1.2, "2")])
+def test_a_caller_is_not_sent_back_too_early(seconds: float, said: str) -> None:
+    assert too_often(seconds).headers["Retry-After"] == said
 
 
 def test_one_caller_does_not_take_from_another(clock: Clock) -> None:

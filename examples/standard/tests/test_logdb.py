@@ -83,6 +83,10 @@ def test_a_file_that_was_taken_away_is_made_anew(database: Database, tmp_path: P
         database.ready()
 
 
+def test_one_connection_is_kept_while_the_file_is_there(database: Database) -> None:
+    assert database.ready() is database.ready()
+
+
 def test_what_is_old_is_deleted_with_its_labels(database: Database) -> None:
     database.write([*rows(3), *rows(1, at=200.0)], [("r0", 0, "1", 100.0), ("r1", 0, "1", 200.0)])
     assert (database.forget(150.0), database.forget(150.0)) == (3, 0)

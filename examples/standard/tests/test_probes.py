@@ -9,6 +9,7 @@ import pytest
 
 from fraud_watch.kit import engine, task
 from fraud_watch.kit.compile import NoPlanError
+from fraud_watch.kit.predictor import TOLERANCE
 
 
 def test_rows_around_the_threshold_lie_on_both_sides() -> None:
@@ -33,6 +34,17 @@ def test_without_rows_on_both_sides_of_the_threshold_there_are_none_between() ->
         assert engine._around(schema, threshold, lambda rows: rows["x"][:, None], rows) is rows
 
 
+@pytest.mark.parametrize("threshold", [0.5, 1.0])
+def test_a_chance_that_equals_the_threshold_lies_above_it(threshold: float) -> None:
+    """Halving meets 0.5 exactly, and the upper row is at 1.0."""
+    schema: Any = SimpleNamespace(positive=0)
+    rows = {"x": np.array([0.0, 1.0])}
+    near, far = np.split(engine._around(schema, threshold, lambda rows: rows["x"][:, None], rows)["x"], 2)
+    assert (threshold - 2e-6 < near).all()
+    assert (near < threshold).all()
+    assert (far == threshold).all()
+
+
 def test_a_difference_is_relative_to_one_and_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
     def decided(schema: Any, decision: Any, raw: Any) -> dict[str, Any]:
         return {"prediction": (raw > 2).tolist()}
@@ -45,6 +57,7 @@ def test_a_difference_is_relative_to_one_and_the_value(monkeypatch: pytest.Monke
         return engine._difference(schema, {}, truth, truth + np.array([by, 0.0, 0.0]), "a test")
 
     assert off(0.0) == 0.0
+    assert engine._difference(value, {}, np.zeros(1), np.array([TOLERANCE]), "a test") == TOLERANCE
     assert off(2e-9) == off(-2e-9) == pytest.approx(2e-9 / 4, rel=1e-6)
     for said in (truth + 5e-9, np.zeros(3), np.array([3.0, np.nan, np.nan])):
         with pytest.raises(NoPlanError, match="differs from scikit-learn by"):
@@ -71,7 +84,10 @@ def test_an_engine_is_tried_on_what_is_odd(monkeypatch: pytest.MonkeyPatch) -> N
     turns = probes["missing numbers"]
     assert np.isnan(turns["x"]).tolist() == [True] * 32 + [False] * 32
     assert np.isnan(turns["y"]).tolist() == [False] * 32 + [True] * 32
-    assert (min(engine.EXTREMES), max(engine.EXTREMES)) == (-1e30, 1e30)
+    assert sorted(engine.EXTREMES) == [-1e30, -1e9, 1e9, 1e30]
+    decision = {"threshold": 20.0}
+    probes = dict(engine._probes(schema, decision, lambda rows: rows["x"][:, None], rows))
+    assert len(probes["rows around the threshold"]["x"]) == 64
 
     def refuses_gaps(rows: Any) -> Any:
         if np.isnan(rows["x"]).any():

@@ -5,6 +5,8 @@ import shutil
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import mlflow
 import numpy as np
@@ -15,7 +17,7 @@ from fraud_watch.features import features
 from fraud_watch.kit import UserError, registry, task, train
 from fraud_watch.kit.columns import Columns
 from fraud_watch.kit.evaluate import Prepared
-from fraud_watch.kit.predictor import BrokenModelError, Choice, Manifest, sklearn
+from fraud_watch.kit.predictor import TOLERANCE, BrokenModelError, Choice, Manifest, Model, sklearn
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.settings import PROJECT, Params, Settings
 from fraud_watch.kit.store import Store, open_model, write
@@ -190,6 +192,19 @@ def test_a_billionth_is_what_two_machines_may_differ_by(
             open_model(copy)
 
 
+@pytest.mark.parametrize(("written", "off"), [(0.0, TOLERANCE), (3.0, 3.9 * TOLERANCE)])
+def test_a_difference_as_large_as_the_tolerance_is_allowed(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: float, off: float
+) -> None:
+    copy = tmp_path / "model"
+    shutil.copytree(published, copy)
+    parity = json.loads((copy / "parity.json").read_text())
+    (copy / "parity.json").write_text(json.dumps({**parity, "outputs": [written]}))
+    altered(copy, files={})
+    monkeypatch.setattr(Model, "raw", lambda self, columns: np.array([written + off]))
+    open_model(copy)
+
+
 def altered(folder: Path, **entries: object) -> None:
     """As if the training had written another manifest."""
     path = folder / "manifest.json"
@@ -275,6 +290,62 @@ def test_the_challenger_is_the_newest_that_passed(trained: train.Result, machine
     with pytest.raises(UserError, match="no version that passed the gate"):
         registry.find(client, None)
     registry.note_gate(client, trained.version, [], "none")
+
+
+@pytest.fixture
+def three() -> Mock:
+    """A registry with three versions; MLflow sorts their numbers as text."""
+    passed, failed = {"gate": "passed"}, {"gate": "failed", "gate_reasons": "too weak"}
+    tags: dict[str, dict[str, str]] = {"9": passed, "2": {}, "11": failed, "10": passed}
+    made = [SimpleNamespace(version=n, tags=t, creation_timestamp=0, run_id=n) for n, t in tags.items()]
+    client = Mock()
+    client.search_model_versions.return_value = made
+    client.get_registered_model.return_value.aliases = {"challenger": "10"}
+    client.get_run.return_value.data.metrics = {"score": 0.25}
+    return client
+
+
+@pytest.mark.parametrize(
+    ("failures", "verdict", "reasons"),
+    [([], "passed", "none"), (["too weak", "too slow"], "failed", "too weak; too slow")],
+)
+def test_a_verdict_and_its_reasons_are_tags_and_the_newest_that_passed_is_the_challenger(
+    three: Mock, failures: list[str], verdict: str, reasons: str
+) -> None:
+    registry.note_gate(three, "2", failures, "9")
+    noted = {call.args[2]: call.args[3] for call in three.set_model_version_tag.call_args_list}
+    assert noted == {"gate": verdict, "gate_reasons": reasons, "gate_against": "9"}
+    three.set_registered_model_alias.assert_called_once_with(PROJECT, "challenger", "10")
+
+
+def test_versions_are_listed_newest_first_with_gate_and_role(
+    three: Mock, machine: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "connect", lambda settings: three)
+    monkeypatch.setattr(Store, "champion", lambda store: SimpleNamespace(version="9"))
+    assert [(number, *rest) for number, _, *rest in registry.listing(machine)] == [
+        ("11", "0.25", "failed: too weak", ""),
+        ("10", "0.25", "passed", "challenger"),
+        ("9", "0.25", "passed", "champion"),
+        ("2", "0.25", "not judged", ""),
+    ]
+    monkeypatch.setattr(Store, "champion", lambda store: None)
+    assert not any("champion" in role for *_, role in registry.listing(machine))
+    three.search_model_versions.return_value = []
+    assert registry.listing(machine) == []
+
+
+def test_the_registered_model_names_its_columns_and_types() -> None:
+    """A nullable column of integers or booleans is one of floats to pandas."""
+    kinds = ("number", "integer", "boolean", "datetime", "text")
+    columns = [{"name": f"{k}_{n}", "type": k, "nullable": bool(n)} for n in (0, 1) for k in kinds]
+    about = {"problem": "regression", "target": {"name": "worth"}, "columns": columns}
+    inputs = registry.signature(Schema.parse(about, "here")).inputs
+    types = ["double", "long", "boolean", "datetime", "string"]
+    types += ["double", "double", "double", "datetime", "string"]
+    assert inputs.input_names() == [c["name"] for c in columns]
+    assert [kind.name for kind in inputs.input_types()] == types
+    assert inputs.required_input_names() == [c["name"] for c in columns[:5]]
 
 
 def test_what_cannot_even_be_loaded_is_a_broken_model(

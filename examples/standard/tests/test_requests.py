@@ -1,14 +1,18 @@
 """What every request passes: limits, time-outs, headers, the log, parts; and answers from a thread."""
 
+import asyncio
 import errno
 import io
 import json
 import logging
 import math
+import re
 import sys
+import threading
 import time
 import timeit
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +22,9 @@ from fastapi import APIRouter
 from fastapi.testclient import TestClient
 
 from fraud_watch.kit.schema import Schema
-from fraud_watch.kit.serve import Refusal, app
+from fraud_watch.kit.serve import Refusal, app, front
 from fraud_watch.kit.serve.front import Call, Part
-from fraud_watch.kit.serve.telemetry import Metrics, Requests
+from fraud_watch.kit.serve.telemetry import Metrics, Requests, log_as_json
 from fraud_watch.kit.settings import Settings
 from fraud_watch.kit.store import Store
 
@@ -61,6 +65,11 @@ async def witness() -> str:
     return "here"
 
 
+@Witness.router.api_route("/slow", methods=["GET", "HEAD", "POST"], include_in_schema=False)
+async def slow() -> None:
+    await anyio.sleep(5)
+
+
 @pytest.fixture
 def shop(tmp_path: Path, published: Path) -> Store:
     shop = Store(tmp_path / "store")
@@ -80,7 +89,9 @@ def test_bodies_are_bounded_whether_they_say_their_length_or_not(client: TestCli
         yield from [b" " * 1_000] * 100
 
     for path in ("/predict", "/predict/batch"):
-        assert client.post(path, content=b" " * 2_000).status_code == 422, "it is read, and is no record"
+        read = client.post(path, content=b" " * 2_000)
+        assert read.status_code == 422, "it is read, and is no record"
+        assert "connection" not in read.headers
         assert client.post(path, content=b" " * 2_001).status_code == 413
         response = client.post(path, content=pieces())
         assert response.status_code == 413
@@ -111,6 +122,17 @@ def test_a_header_that_is_sent_again_counts_again(client: TestClient) -> None:
     for headers, status in ((100, 422), (101, 431)):
         said = client.portal.call(ask, client.app, nothing(), headers)  # type: ignore[union-attr]
         assert said[0]["status"] == status
+        assert all(name == name.lower() for name, _ in said[0]["headers"]), "as ASGI asks for"
+
+
+@pytest.mark.parametrize(("client", "address"), [(("10.0.0.1", 50_000), "10.0.0.1"), (None, "")])
+def test_a_call_has_an_address_and_an_id(client: object, address: str) -> None:
+    async def call() -> Call:
+        return Call({"method": "GET", "path": "/", "headers": [], "client": client})
+
+    made = asyncio.run(call())
+    assert made.client == address
+    assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]+", made.id)
 
 
 def test_an_answer_has_an_id_and_safe_headers(client: TestClient, schema: Schema) -> None:
@@ -160,6 +182,36 @@ def test_a_slow_body_is_cut_off_and_a_crowd_is_told_to_come_back(client: TestCli
     assert client.get("/healthz").status_code == 200
 
 
+@pytest.mark.parametrize(("method", "status"), [("GET", 503), ("HEAD", 503), ("POST", 408)])
+def test_an_answer_that_takes_too_long_is_our_fault_once_the_body_is_there(
+    shop: Store, monkeypatch: pytest.MonkeyPatch, method: str, status: int
+) -> None:
+    monkeypatch.setattr(front, "SWEEP", 0.01)
+    settings = Settings(store=shop.root, request_seconds=0.01)
+    with TestClient(app.create_app(settings, [Witness()])) as client:
+        response = client.request(method, "/slow")
+    assert response.status_code == status
+    assert ("connection" in response.headers) == (status == 408)
+
+
+def test_a_request_that_the_server_ends_gets_no_answer(client: TestClient) -> None:
+    async def ended() -> None:
+        began = asyncio.Event()
+
+        async def never() -> AsyncIterator[bytes]:
+            began.set()
+            await anyio.sleep(5)
+            yield b""
+
+        asked = asyncio.create_task(ask(client.app, never()))
+        await began.wait()
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+
+    client.portal.call(ended)  # type: ignore[union-attr]
+
+
 def test_who_goes_away_is_sent_nothing_and_counted_apart(client: TestClient) -> None:
     sent: list[Any] = []
 
@@ -175,7 +227,7 @@ def test_who_goes_away_is_sent_nothing_and_counted_apart(client: TestClient) -> 
     assert 'http_requests_total{path="/predict",status="499"} 1.0' in client.get("/metrics").text
 
 
-@pytest.mark.parametrize(("best", "quick"), [(0.9, True), (1.1, False)])
+@pytest.mark.parametrize(("best", "quick"), [(0.9, True), (1.0, False), (1.1, False)])
 def test_a_model_is_quick_by_the_best_of_several_tries(
     shop: Store, monkeypatch: pytest.MonkeyPatch, best: float, quick: bool
 ) -> None:
@@ -184,6 +236,39 @@ def test_a_model_is_quick_by_the_best_of_several_tries(
     seconds = best * app.QUICK
     monkeypatch.setattr(timeit, "repeat", lambda call, number, repeat: [9.0, seconds * number])
     assert app.Serving(champion, shop.open(champion), Metrics()).quick is quick
+
+
+def test_who_comes_while_a_thread_computes_waits_for_the_next_batch(
+    shop: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    champion = shop.champion()
+    assert champion is not None
+    serving = app.Serving(champion, shop.open(champion), Metrics())
+    serving.quick = False
+    batches: list[int] = []
+    release = threading.Event()
+
+    def answers(records: list[Any]) -> list[Any]:
+        batches.append(len(records))
+        release.wait(5)
+        return records
+
+    monkeypatch.setattr(serving, "answers", answers)
+
+    async def test() -> None:
+        first = asyncio.create_task(serving.answer({}))
+        async with asyncio.timeout(5):
+            while not batches:
+                await asyncio.sleep(0.001)
+        others = [asyncio.create_task(serving.answer({})) for _ in range(3)]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert len(serving.waiting) == 3
+        release.set()
+        await asyncio.gather(first, *others)
+        assert batches == [1, 3]
+
+    asyncio.run(test())
 
 
 @pytest.mark.parametrize("quick", [0.0, math.inf])
@@ -294,12 +379,28 @@ def test_a_line_of_the_log_holds_figures_that_can_be_added_up(
 ) -> None:
     caplog.set_level(logging.INFO)
     lines = Requests([(1.5, 0.0125, "one", 'the "shop"', "GET", "/model", 200, "7")])
+    lines.append((2.5, 0.001, "two", "", "GET", "/model", 200, "7"))
     lines.flush()
-    line = json.loads(capsys.readouterr().err)
+    line, later = map(json.loads, capsys.readouterr().err.splitlines())
+    assert later["id"] == "two"
     assert (line["time"], line["ms"]) == ("1970-01-01T00:00:01.500000+00:00", 12.5)
     assert (line["id"], line["caller"], line["method"]) == ("one", 'the "shop"', "GET")
     assert (line["path"], line["status"], line["version"]) == ("/model", 200, "7")
     assert not lines
+
+
+def test_all_other_lines_of_the_log_are_json_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [logging.NullHandler()])
+    before = root.level
+    log_as_json("info")
+    logging.getLogger("kit").info("a %s", "text")
+    root.setLevel(before)
+    line = json.loads(capsys.readouterr().err)
+    assert datetime.fromisoformat(line.pop("time"))
+    assert line == {"level": "INFO", "logger": "kit", "message": "a text"}
 
 
 def test_pages_of_other_origins_may_call_only_if_named(shop: Store, schema: Schema) -> None:

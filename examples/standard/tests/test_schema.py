@@ -15,7 +15,7 @@ from fraud_watch.kit import UserError
 from fraud_watch.kit import schema as schemas
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.settings import Split
-from fraud_watch.kit.table import checked, columns_of, data_hash, load, split
+from fraud_watch.kit.table import cast, checked, columns_of, data_hash, load, split, validator
 
 PROBLEM = Schema.load(ROOT / "schema.yaml").problem
 SMALL: dict[str, Any] = {
@@ -104,6 +104,7 @@ def test_a_file_that_is_no_yaml_or_not_there_is_named(tmp_path: Path) -> None:
         ("seen", "2023-12-31T22:59:59Z"),
         ("seen", "0001-01-01T00:00:00+05:00"),
         ("count", 2**53 + 1),
+        ("count", -(2**53) - 1),
         ("json", 7),
         ("other", 1),
     ],
@@ -127,6 +128,8 @@ def test_a_body_is_parsed_again_only_if_a_key_may_be_there_twice(monkeypatch: py
     assert len(reader.many(both)) == 3
     with pytest.raises(AttributeError):
         reader.one(quoted)
+    monkeypatch.undo()
+    assert reader.one(quoted)["json"] == 'say "hi"'
 
 
 def test_the_positive_class_is_the_named_or_the_last_one() -> None:
@@ -136,7 +139,7 @@ def test_the_positive_class_is_the_named_or_the_last_one() -> None:
 
 
 def test_nothing_personal_and_no_text_or_date_is_counted() -> None:
-    columns = [{**c, "pii": c["name"] == "count"} for c in SMALL["columns"]]
+    columns = [{**c, "pii": True} if c["name"] == "count" else c for c in SMALL["columns"]]
     schema = small(**target("regression"), columns=columns)
     reference = schema.reference(schema.sample(20), np.arange(20.0))
     assert list(reference) == ["size", "kind", "open", "worth"]
@@ -148,6 +151,62 @@ def test_nothing_personal_and_no_text_or_date_is_counted() -> None:
 def test_a_whole_number_may_be_written_as_json_schema_allows() -> None:
     record = small().reader.one(json.dumps({**GOOD, "count": 7.0}).encode())
     assert small().arrays([record])["count"].tolist() == [7.0]
+
+
+@pytest.mark.parametrize("count", [-(2**53), 2**53])
+def test_the_largest_whole_numbers_are_kept_exactly(count: int) -> None:
+    record = small().reader.one(json.dumps({**GOOD, "count": count}).encode())
+    assert int(small().arrays([record])["count"][0]) == count
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_without_bounds_must_still_be_finite(value: str) -> None:
+    reader = small(**column()).reader
+    assert reader.one(b'{"size": 1e300}') == {"size": 1e300}
+    with pytest.raises(ValidationError, match="finite number"):
+        reader.one(b'{"size": ' + value.encode() + b"}")
+
+
+def test_records_of_a_single_number_become_a_column() -> None:
+    assert small(**column()).arrays([{"size": 1.5}, {"size": 2.5}])["size"].tolist() == [1.5, 2.5]
+
+
+def test_the_documentation_of_a_field_holds_its_meaning_and_an_example() -> None:
+    about = {"columns": [{"name": "size", "type": "number", "meaning": "Metres", "example": 3}, TWICE]}
+    fields = small(**about).reader.record.json_schema()["properties"]
+    assert fields["size"]["description"] == "Metres"
+    assert fields["size"]["examples"] == [3]
+    assert "description" not in fields["other"]
+
+
+def test_gaps_are_drawn_as_often_as_asked_for_in_nullable_columns_alone() -> None:
+    sample = small().sample(2_000, missing=0.1)
+    assert np.isnan(sample["count"]).mean() == pytest.approx(0.1, abs=0.03)
+    assert not np.isnan(sample["size"]).any()
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells", "values", "bad"),
+    [
+        ("boolean", ["true", " FALSE ", True], [1, 0, 1], []),
+        ("boolean", ["1", "0", "1.0", "0.0", 1, 0.0], [1, 0, 1, 0, 1, 0], []),
+        ("boolean", [None, "yes"], [np.nan, np.nan], [1]),
+        ("integer", ["7", "7.0", 8, None, "7.5"], [7, 7, 8, np.nan, 7.5], [4]),
+        ("text", [" a ", 1, None], ["a", "1", None], []),
+    ],
+)
+def test_cells_are_read_by_the_type_of_their_column(
+    kind: str, cells: list[Any], values: list[Any], bad: list[int]
+) -> None:
+    found, wrong = cast(kind, pd.Series(cells, dtype=object))
+    np.testing.assert_array_equal(found, values)
+    assert np.flatnonzero(wrong).tolist() == bad
+
+
+def test_dates_with_a_zone_are_read_in_utc() -> None:
+    moments, bad = cast("datetime", pd.Series(["2025-01-31T10:00:00+02:00", None]))
+    assert np.datetime_as_string(moments, "m").tolist() == ["2025-01-31T08:00", "NaT"]
+    assert not bad.any()
 
 
 def test_a_record_and_a_row_become_the_same_arrays() -> None:
@@ -188,6 +247,19 @@ def test_a_cell_that_breaks_the_schema_is_quoted_with_its_place(changes: dict[st
     with pytest.raises(UserError) as caught:
         checked(small(), pd.DataFrame([row, {**row, **changes}]), "table.csv")
     assert f"table.csv: {said}" in str(caught.value)
+
+
+def test_columns_that_break_the_schema_are_named_in_its_order() -> None:
+    row = {c.header: GOOD[c.name] for c in small().columns} | {"Size (m)": 11, "kind": "z"}
+    with pytest.raises(UserError) as caught:
+        checked(small(), pd.DataFrame([row]), "table.csv", target=False)
+    assert [line.split()[2] for line in str(caught.value).splitlines()] == ["size,", "kind,"]
+
+
+def test_rows_to_predict_need_no_target() -> None:
+    row = {c.header: GOOD[c.name] for c in small().columns}
+    table = checked(small(), pd.DataFrame([row]), "here", target=False)
+    assert list(table) == list(validator(small()).validate(table)) == list(GOOD)
 
 
 @pytest.mark.parametrize(
@@ -283,6 +355,13 @@ def test_a_split_does_what_its_name_says(timed: Schema, how: str) -> None:
     for inside, outside in rows.folds:
         assert not set(inside) & set(outside)
         assert max(*inside, *outside) < len(rows.train)
+
+
+@pytest.mark.parametrize(("share", "held"), [(0.01, 1), (0.1, 2)])
+def test_the_newest_rows_are_held_out_and_one_at_least(timed: Schema, share: float, held: int) -> None:
+    frame = checked(timed, raw_table(timed, 20), "here")
+    rows = split(timed, Split(how="time", test=share, folds=2), frame, seed=1)
+    assert rows.test.tolist() == np.argsort(frame["when_"].to_numpy(), kind="stable")[-held:].tolist()
 
 
 def test_a_split_that_lacks_its_column_says_so(schema: Schema) -> None:

@@ -65,6 +65,7 @@ def test_without_a_champion_it_starts_says_why_and_serves_after_the_first_promot
         assert "no model is promoted yet" in response.json()["detail"]
         assert response.headers["retry-after"]
     assert service.get("/openapi.json").status_code == 200
+    assert "predictor_queue 0.0" in service.get("/metrics").text
     shop.promote("1")
     until(service, "/readyz", 200)
     assert service.post("/predict", json=schema.example()).status_code == 200
@@ -96,6 +97,12 @@ def test_a_body_that_is_no_record_is_a_problem_that_names_the_field(
     assert response.status_code == 422
     assert response.headers["content-type"] == "application/problem+json"
     assert field in [error["field"] for error in response.json()["errors"]]
+    assert (field or "the body") in response.json()["detail"]
+
+
+def test_of_many_errors_the_first_hundred_are_named(ready: TestClient) -> None:
+    response = ready.post("/predict/batch", json={"records": [{"unheard_of": 1}] * 101})
+    assert len(response.json()["errors"]) == 100
 
 
 def test_a_field_given_twice_is_refused_by_name(ready: TestClient, schema: Schema) -> None:
@@ -208,6 +215,21 @@ def test_the_documentation_follows_the_schema(ready: TestClient, schema: Schema)
     batch = document["paths"]["/predict/batch"]["post"]["requestBody"]
     assert json.dumps(batch).count("#/components/schemas/Record") == 1
     assert "Record" in document["components"]["schemas"]
+    assert batch["required"] is True
+
+
+def test_the_documentation_says_how_a_request_may_be_refused(ready: TestClient) -> None:
+    paths = ready.get("/openapi.json").json()["paths"]
+    refused = {"408", "413", "415", "422", "431", "503"}
+    for path, method, statuses in (
+        ("/predict", "post", refused),
+        ("/predict/batch", "post", refused),
+        ("/model", "get", refused),
+        ("/readyz", "get", {"503"}),
+        ("/healthz", "get", set()),
+    ):
+        assert set(paths.pop(path)[method]["responses"]) == {"200"} | statuses
+    assert not paths
 
 
 def test_the_page_of_documentation_needs_no_other_server(ready: TestClient) -> None:

@@ -9,17 +9,21 @@ from typing import Any
 
 import mlflow
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
+import yaml
+from conftest import raw_table
+from pydantic import ValidationError
 
 from fraud_watch import model as yours
-from fraud_watch.kit import UserError, evaluate, task, train
+from fraud_watch.kit import UserError, evaluate, learn, registry, task, train
 from fraud_watch.kit.columns import Column
 from fraud_watch.kit.evaluate import Prepared
 from fraud_watch.kit.learn import assemble, check, decision, score, served
 from fraud_watch.kit.predictor import Model, figures
 from fraud_watch.kit.schema import Expectations, Schema
-from fraud_watch.kit.settings import Params, Settings
+from fraud_watch.kit.settings import PROJECT, Params, Settings
 from fraud_watch.kit.store import Store, open_model, sha256
 from fraud_watch.kit.task import Cost, Learning, decide, encode
 
@@ -157,6 +161,12 @@ def test_test_rows_that_lack_a_class_are_refused(prepared: Prepared, params: Par
         fit(prepared._replace(target=target), params, Learning())
 
 
+def test_one_test_row_of_each_class_is_enough(prepared: Prepared, params: Params) -> None:
+    test = np.unique(prepared.target, return_index=True)[1]
+    few = prepared._replace(rows=prepared.rows._replace(test=test))
+    assert fit(few, params, Learning(calibration="none")).fold_scores
+
+
 @pytest.mark.parametrize(
     ("imbalance", "calibration", "fewest"),
     [("none", "none", 2), ("weights", "sigmoid", 3), ("smote", "none", 6), ("smote", "isotonic", 9)],
@@ -195,6 +205,91 @@ def test_tuning_searches_and_keeps_the_best(
     train.build(prepared, params, options)
     assert len(tried) == 3
     assert ["best" in what for what in said] == [False, True, True]
+
+
+def test_a_trial_is_worth_the_mean_of_its_folds(
+    prepared: Prepared, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuned = params.model_copy(update={"tuning": params.tuning.model_copy(update={"trials": 2})})
+    said: list[str] = []
+    reported: list[tuple[float, int]] = []
+    fold = (np.zeros(1), np.zeros(1))
+    scores = iter([0.1, 0.2, 0.6] * 2)
+    monkeypatch.setattr(train, "left_out", lambda *_: [fold] * 3)
+    monkeypatch.setattr(learn, "score", lambda *_: next(scores))
+    monkeypatch.setattr(optuna.Trial, "report", lambda trial, value, step: reported.append((value, step)))
+    monkeypatch.setattr(optuna.Trial, "should_prune", lambda trial: False)
+
+    def step(what: str) -> nullcontext[None]:
+        said.append(what)
+        return nullcontext()
+
+    train.tune(prepared, tuned, step)
+    assert said == ["Tuning: trial 1 of 2", "Tuning: trial 2 of 2, best 0.3000"]
+    assert [number for _, number in reported] == [0, 1, 2] * 2
+    assert [value for value, _ in reported] == pytest.approx([0.1, 0.15, 0.3] * 2)
+
+
+def test_folds_are_numbered_from_one(
+    prepared: Prepared, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(learn, "check", lambda schema, learning, target, where: said.append(where))
+    monkeypatch.setattr(train, "figures", lambda estimator, rows: np.zeros(len(rows)))
+    fitted = SimpleNamespace(fit=lambda rows, target: None)
+    assert len(list(train.left_out(prepared, params, lambda: fitted))) == len(said)
+    assert [where.rsplit(" ", 1)[1] for where in said] == ["1", "2", "3"]
+
+
+def test_raw_text_among_the_features_is_refused(
+    schema: Schema, params: Params, machine: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    content = schema.model_dump(mode="json", exclude_unset=True)
+    content["columns"] += [{"name": "note_", "type": "text"}]
+    path = tmp_path / "schema.yaml"
+    monkeypatch.setattr(train, "SCHEMA", path)
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    raw_table(Schema.load(path), 60).to_csv(tmp_path / "raw.csv", index=False)
+    data = params.data.model_copy(update={"source": str(tmp_path / "raw.csv")})
+    monkeypatch.setattr(train, "made", lambda columns: {"note_": columns["note_"]})
+    with pytest.raises(UserError, match=r"features\.py hands on the text note_"):
+        train.prepare(params.model_copy(update={"data": data}), machine)
+
+
+@pytest.mark.parametrize(
+    ("serving", "known", "compared"),
+    [("7", True, ["champion"]), ("8", True, []), ("7", False, ["champion's own score"]), ("none", False, [])],
+)
+def test_a_verdict_is_recorded_with_what_failed(
+    published: Path,
+    prepared: Prepared,
+    params: Params,
+    monkeypatch: pytest.MonkeyPatch,
+    serving: str,
+    known: bool,
+    compared: list[str],
+) -> None:
+    """A version is not compared with itself, and with the champion's own score where that cannot run."""
+    noted: list[Any] = []
+    monkeypatch.setattr(registry, "note_gate", lambda client, *verdict: noted.append(verdict))
+    monkeypatch.setattr(registry, "find", lambda client, version: version)
+    monkeypatch.setattr(registry, "score", lambda client, version: 0.0)
+    model = open_model(published)
+    strict = params.gate.model_copy(update={"gain_over_dummy": 2.0, "slice_gain": -2.0, "violations": 1.0})
+    rival = train.Rival(serving, model if known else None)
+    exam, other = prepared.examine(model), params.model_copy(update={"gate": strict})
+    checks = train.judge(exam, other, rival, "8", mlflow.MlflowClient())
+    names = [check.name for check in checks if check.name.startswith("loss to ")]
+    assert names == [f"loss to {name}" for name in compared]
+    assert noted == [("8", [str(checks[0])], serving)]
+
+
+def test_settings_are_those_of_this_project_and_stay_as_read(machine: Settings) -> None:
+    package = "fraud_watch"
+    assert package.replace("_", "-") == PROJECT
+    for key in Settings.model_fields:
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(machine, key, None)
 
 
 def test_a_model_knows_the_commit_and_the_lock_that_it_came_from(

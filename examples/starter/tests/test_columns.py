@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from fraud_watch.kit.columns import Bins, Column, as_is, calendar, length, naive, plain
 
@@ -103,3 +104,12 @@ def test_an_example_is_the_columns_own_or_one_that_fits() -> None:
     seen = Column.model_validate({"name": "seen", "type": "datetime", "example": datetime(2024, 3, 1)})
     assert seen.sample_value() == "2024-03-01T00:00:00"
     assert 2 <= Column(name="size", type="integer", min=2, max=5).sample_value() <= 5
+    always = Column(name="size", type="number").sample_value()
+    assert always == pytest.approx(63.7, abs=0.01)
+
+
+def test_a_column_cannot_be_changed_once_it_is_read() -> None:
+    column = Column(name="size", type="number")
+    for key in Column.model_fields:
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(column, key, None)

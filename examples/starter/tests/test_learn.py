@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
 
 from fraud_watch.kit import task
-from fraud_watch.kit.learn import dummy, judgeable, metrics, score
+from fraud_watch.kit.learn import assemble, dummy, judgeable, metrics, plots, score
 from fraud_watch.kit.predictor import Manifest, Model
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.task import Cost, Learning
@@ -42,12 +44,41 @@ def test_the_score_of_more_classes_is_the_mean_chance_of_the_truth() -> None:
     assert score(named("a", "b", "c"), truth, THREE) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("threshold", "precision", "recall", "cost"),
+    [(0.5, 1 / 2, 1 / 2, (1 + 5) / 4), (0.3, 2 / 3, 1, 1 / 4), (0.7, 1, 1 / 2, 5 / 4), (0.9, 0, 0, 10 / 4)],
+)
+def test_mistakes_are_counted_by_kind_and_cost(
+    threshold: float, precision: float, recall: float, cost: float
+) -> None:
+    """The precision of a model that never says yes is 0, as it is of no use."""
+    learning = Learning(cost=Cost(false_positive=1, false_negative=5))
+    said = metrics(model(TWO_CLASSES, threshold=threshold), learning, TRUTH, CHANCES)
+    figures = (said["precision"], said["recall"], said["cost_per_row"])
+    assert figures == pytest.approx((precision, recall, cost))
+
+
+def test_weights_and_calibration_are_put_around_the_pipeline() -> None:
+    rows, truth = np.linspace(-1.0, 1.0, 40).reshape(-1, 1), np.array([0.0, 1.0] * 20)
+    for imbalance, weight in (("weights", "balanced"), ("none", None)):
+        learning = Learning.model_validate({"imbalance": imbalance})
+        fitted = assemble(Pipeline([("model", LogisticRegression())]), learning, seed=1).fit(rows, truth)
+        (calibrated,) = fitted.calibrated_classifiers_
+        assert calibrated.estimator["model"].class_weight == weight
+
+
+def test_one_curve_for_two_classes_and_one_each_for_more() -> None:
+    roc = plots(model(TWO_CLASSES, threshold=0.5), TRUTH, CHANCES)["curves"].axes[0]
+    assert [line.get_label() for line in roc.get_lines()] == ["yes (AUC = 0.75)"]
+    truth = np.array([0.0, 1.0, 2.0, 0.0])
+    roc = plots(model(named("a", "b", "c")), truth, THREE)["curves"].axes[0]
+    assert [str(line.get_label())[0] for line in roc.get_lines()] == ["a", "b", "c"]
+
+
 def test_the_figures_of_two_classes() -> None:
     learning = Learning(cost=Cost(false_positive=1, false_negative=5))
     said = metrics(model(TWO_CLASSES, threshold=0.5), learning, TRUTH, CHANCES)
     assert next(iter(said)) == "score"
-    assert said["precision"] == said["recall"] == 0.5
-    assert said["cost_per_row"] == pytest.approx((1 + 5) / 4)
     assert said["brier"] == pytest.approx((0.1**2 + 0.6**2 + 0.6**2 + 0.2**2) / 4)
     assert said["log_loss"] == pytest.approx(-np.log([0.9, 0.4, 0.4, 0.8]).mean())
     assert said["roc_auc"] == pytest.approx(3 / 4)
@@ -75,6 +106,7 @@ def test_a_class_is_judged_by_five_rows_at_least() -> None:
 
 
 def test_who_reaches_the_threshold_is_positive() -> None:
+    assert task.decide(TWO_CLASSES, {"threshold": 0.4}, CHANCES).tolist() == [0, 1, 1, 1]
     assert task.decide(TWO_CLASSES, {"threshold": 0.6}, CHANCES).tolist() == [0, 1, 0, 1]
     first = named("yes", "no", positive="yes")
     assert task.decide(first, {"threshold": 0.6}, CHANCES).tolist() == [0, 1, 0, 1]
@@ -92,3 +124,10 @@ def test_answers_name_the_class_and_the_chance_of_each() -> None:
     table = task.table(schema, {}, rows)
     assert table["prediction"] == ["a", "b"]
     assert table["probability_c"].tolist() == [0.2, 0.4]
+
+
+def test_a_class_is_found_as_a_whole_number_or_as_text() -> None:
+    schema = named("123", "-1", "v2.0")
+    codes, bad = task.encode(schema, ["123", "-1.0", "v2.0", " 123.0", "1234", "v2"])
+    assert codes[:4].tolist() == [0, 1, 2, 0]
+    assert bad.tolist() == [False] * 4 + [True] * 2

@@ -70,7 +70,8 @@ class Reader:
             made.__pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
         self.record, self.records = TypeAdapter[Any](record), TypeAdapter[Any](many)
         numbers = [c.name for c in inputs if c.dtype == "f8"]
-        self.places = [(c.name, c.dtype, numbers.index(c.name) if c.dtype == "f8" else -1) for c in inputs]
+        places = {name: place for place, name in enumerate(numbers)}
+        self.places = [(c.name, c.dtype, places.get(c.name)) for c in inputs]
         # The first one twice, for with a single name there would be no tuple.
         self.pick = itemgetter(*numbers, numbers[0]) if numbers else tuple
         self.gaps: dict[str, Any] = {c.name: None for c in inputs if c.nullable}
@@ -93,7 +94,7 @@ class Reader:
         rows = [self.gaps | record for record in records] if self.gaps else records
         numbers = np.ascontiguousarray(np.array(list(map(self.pick, rows)), dtype="f8").T)
         return {
-            name: numbers[place] if dtype == "f8" else np.array([row[name] for row in rows], dtype=dtype)
+            name: np.array([row[name] for row in rows], dtype=dtype) if place is None else numbers[place]
             for name, dtype, place in self.places
         }
 

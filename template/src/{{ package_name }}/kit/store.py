@@ -23,7 +23,7 @@ from .schema import Schema
 
 def write(folder: Path, schema_file: Path, manifest: Manifest, choice: Choice, sample: Columns) -> None:
     """Write the model's files into ``folder``, the manifest last; ``sample`` becomes its parity check."""
-    folder.mkdir(parents=True)
+    folder.mkdir()
     shutil.copyfile(schema_file, folder / "schema.yaml")
     types = engine.save(folder, choice)
     model = Model(Schema.load(schema_file), manifest, choice.engine)

@@ -120,7 +120,7 @@ def list_keys() -> None:
     listing = Table("name", "since", "for")
     for key in load(Access().keys).keys:
         listing.add_row(escape(key.name), key.since, DEVELOPMENT if key.development else "everywhere")
-    Console(highlight=False).print(listing)
+    Console().print(listing)
 
 
 @verbs.command("revoke")

@@ -45,7 +45,7 @@ def _cells(column: Column, cells: pa.ChunkedArray) -> NDArray[Any] | None:
         if column.type == "datetime":
             if not is_a.is_timestamp(kind):
                 return None
-            moments: NDArray[Any] = cells.cast(pa.timestamp("us"), safe=False).to_numpy()
+            moments: NDArray[Any] = cells.cast(pa.timestamp("us")).to_numpy()
             return moments if _fits(column, moments, np.isnat(moments)) else None
         if not (is_a.is_integer(kind) or is_a.is_floating(kind) or is_a.is_boolean(kind)):
             return None

@@ -43,9 +43,8 @@ def compiled(fitted: Any) -> Spec:
 
 
 def _kind(of: Any) -> str:
-    """The name of a class of scikit-learn's or imbalanced-learn's; of any other, nothing."""
-    package = type(of).__module__.split(".")[0]
-    return type(of).__name__ if package in ("sklearn", "imblearn") else ""
+    """The name of a class of scikit-learn's own; of any other, nothing."""
+    return type(of).__name__ if type(of).__module__.split(".")[0] == "sklearn" else ""
 
 
 def _named(of: Any) -> str:
@@ -102,7 +101,7 @@ def _idle(how: Any) -> bool:
 def _transform(how: Any) -> Spec:
     """A step that turns numbers into numbers."""
     if _kind(how) == "SimpleImputer" and how.statistics_.dtype.kind == "f" and np.isnan(how.missing_values):
-        flags = how.indicator_.features_ if how.add_indicator else np.zeros(0, dtype=np.intp)
+        flags = how.indicator_.features_ if how.add_indicator else np.empty(0, dtype=np.intp)
         return _step("fill", values=how.statistics_, flags=flags)
     if _kind(how) == "StandardScaler":
         width = how.n_features_in_
@@ -182,7 +181,7 @@ def _forest(estimator: Any) -> Spec:
     holds: Spec = {
         name: np.concatenate([getattr(tree, theirs) for tree in grown]) for theirs, name in names.items()
     }
-    holds["gaps"] = holds["gaps"].astype(bool) & (holds["left"] >= 0)
+    holds["gaps"] = holds["gaps"].astype(bool)
     holds["value"] = holds["value"][:, 0, :]
     holds |= {"left": holds["left"].astype(np.int32), "right": holds["right"].astype(np.int32)}
     holds |= {"bias": np.zeros(holds["value"].shape[1]), "divisor": len(grown), "each": 1, "single": True}

@@ -16,6 +16,10 @@ Rows = NDArray[Any]
 Step = Callable[[Rows], Rows]
 BLOCK = 256
 """Rows that go through the trees at once: as many as the processor's cache holds with all their paths."""
+LEVELS = 4
+"""Levels of large trees between two looks at which paths have ended."""
+LEAF = -1
+"""The left child of a node that has none."""
 
 
 class Coded(np.ndarray[Any, np.dtype[Any]]):
@@ -144,7 +148,7 @@ def trees(
     width, bias = len(bias), bias[:, None]
     # Where a gap goes left, it is looked up as minus infinity, in a second set of rows; else NaN goes right.
     nodes["feature"] = nodes["feature"] + columns * gaps
-    leaves = np.add.reduceat(nodes["left"] < 0, nodes["starts"][:-1]).max()
+    leaves = np.add.reduceat(nodes["left"] == LEAF, nodes["starts"][:-1]).max()
     find = masks(**nodes) if 1 < leaves <= 64 else walk(**nodes)
 
     twice = bool(gaps.any())
@@ -159,9 +163,8 @@ def trees(
     def step(rows: Rows) -> Rows:
         if single:  # as scikit-learn's forests see numbers
             rows = rows.astype(np.float32).astype(np.float64)
-        size = rows.shape[1]
-        blocks = [block(rows[:, at : at + BLOCK]) for at in range(0, size, BLOCK)]
-        return (blocks[0] if size <= BLOCK else np.concatenate(blocks, axis=1)) / divisor + bias
+        blocks = [block(rows[:, at : at + BLOCK]) for at in range(0, rows.shape[1], BLOCK)]
+        return (blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)) / divisor + bias
 
     return step
 
@@ -172,11 +175,11 @@ def masks(feature: Rows, threshold: Rows, left: Rows, right: Rows, starts: Rows)
     For each column and place among its thresholds, a row of ``table`` holds the leaves of all trees that
     are left; what all columns leave is one AND (QuickScorer, each column by one search).
     """
-    inner, count = np.flatnonzero(left >= 0), len(starts) - 1
-    most = int(np.add.reduceat(left < 0, starts[:-1]).max())
+    inner, count = np.flatnonzero(left != LEAF), len(starts) - 1
+    most = int(np.add.reduceat(left == LEAF, starts[:-1]).max())
     kind = next(k for k in (np.uint8, np.uint16, np.uint32, np.uint64) if most <= np.iinfo(k).bits)
     full = int(np.iinfo(kind).max)
-    leaf = np.zeros((count, most), dtype=np.intp)
+    leaf = np.empty((count, most), dtype=np.intp)
     ruled: dict[int, int] = {}
     began: dict[int, int] = {}
     for tree, start in enumerate(starts[:-1].tolist()):
@@ -185,7 +188,7 @@ def masks(feature: Rows, threshold: Rows, left: Rows, right: Rows, starts: Rows)
             node, done = todo.pop()
             if done:  # what lies left of a node is out once a row goes right there
                 ruled[node] = full ^ ((1 << seen) - (1 << began[node]))
-            elif left[node] < 0:
+            elif left[node] == LEAF:
                 leaf[tree, seen] = node
                 seen += 1
             else:
@@ -222,7 +225,7 @@ def masks(feature: Rows, threshold: Rows, left: Rows, right: Rows, starts: Rows)
 
 def walk(feature: Rows, threshold: Rows, left: Rows, right: Rows, starts: Rows) -> Step:
     """Large trees level by level, all rows and trees at once; what has arrived is put aside."""
-    inner, count = np.flatnonzero(left >= 0), len(starts) - 1
+    inner, count = np.flatnonzero(left != LEAF), len(starts) - 1
     # Roots come first, then both children of each node side by side: right, left. A leaf leads to itself.
     root = np.repeat(starts[:-1], np.diff(starts))[inner]
     pairs = count + 2 * np.arange(len(inner))
@@ -238,7 +241,7 @@ def walk(feature: Rows, threshold: Rows, left: Rows, right: Rows, starts: Rows) 
         node, path = np.repeat(np.arange(count), size), np.arange(count * size)
         row, end = path % size, np.empty(count * size, dtype=np.intp)
         while len(path):
-            for _ in range(4):
+            for _ in range(LEVELS):
                 seen = cells.take(column.take(node) * size + row)
                 node = child.take(node) + (seen <= limit.take(node))
             end[path] = node

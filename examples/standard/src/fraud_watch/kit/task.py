@@ -37,8 +37,8 @@ class Answer(BaseModel):
 def encode(schema: Schema, values: Iterable[Any]) -> tuple[Numbers, NDArray[np.bool_]]:
     """Target cells as class codes, and which cells are no class."""
     codes = {str(label): code for code, label in enumerate(schema.target.classes)}
-    found = np.array([codes.get(_label(value), -1) for value in values], dtype=np.float64)
-    return found, found < 0
+    found = np.array([codes.get(_label(value), np.nan) for value in values], dtype=np.float64)
+    return found, np.isnan(found)
 
 
 def _label(value: Any) -> str:

@@ -84,14 +84,14 @@ def metrics(model: Model, learning: Learning, truth: Numbers, raw: Numbers) -> d
     if len(classes) > 2:
         found["accuracy"] = measures.accuracy_score(truth, decided)
         found["balanced_accuracy"] = measures.balanced_accuracy_score(truth, decided)
-        found["macro_f1"] = measures.f1_score(truth, decided, average="macro", zero_division=0)
+        found["macro_f1"] = measures.f1_score(truth, decided, average="macro")
     else:
         chance = raw[:, schema.positive]
         positive, alarm = truth == schema.positive, decided == schema.positive
         found["roc_auc"] = measures.roc_auc_score(positive, chance)
         found["brier"] = measures.brier_score_loss(positive, chance)
         found["precision"] = measures.precision_score(positive, alarm, zero_division=0)
-        found["recall"] = measures.recall_score(positive, alarm, zero_division=0)
+        found["recall"] = measures.recall_score(positive, alarm)
         cost = np.where(positive, learning.cost.false_negative, learning.cost.false_positive)
         found["cost_per_row"] = np.mean(cost * (alarm != positive))
     return {name: float(value) for name, value in found.items()}

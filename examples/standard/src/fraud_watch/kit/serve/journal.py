@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Container
+from collections.abc import Container, Sized
 from contextlib import suppress
 from typing import Annotated, Any, Literal
 
@@ -30,6 +30,10 @@ from .logdb import DEFAULT, FAULTS, Database, Label, Row
 log = logging.getLogger(__name__)
 TICK = 0.2
 """Seconds between two writes; what a process that is killed may lose."""
+AGAIN = 1.0
+"""Seconds between two attempts while the database fails."""
+LAST = 8.0
+"""Seconds that the end of the service waits for the last write."""
 ROWS = 500
 ENTRY = 500
 """Bytes that a request takes in the buffer, beside its body and its answer."""
@@ -98,8 +102,9 @@ class Journal(Part):
 
     async def stop(self) -> None:
         self.stopping.set()
-        await asyncio.to_thread(self.thread.join, 8)
-        if left := len(self.waiting) + len(self.labels) + len(self.rows) + len(self.marks):
+        await asyncio.to_thread(self.thread.join, LAST)
+        held: list[Sized] = [self.waiting, self.labels, self.rows, self.marks]
+        if left := sum(map(len, held)):
             log.error("%d entries of the prediction log could not be written: %s", left, self.fault)
 
     def answered(self, call: Call, body: bytes, answer: bytes) -> None:
@@ -148,7 +153,7 @@ class Journal(Part):
 
     def run(self) -> None:
         """The writer's life; at its end it writes once more."""
-        while not self.stopping.wait(1 if self.fault else TICK):
+        while not self.stopping.wait(AGAIN if self.fault else TICK):
             self.flush()
         self.flush()
         self.database.close()

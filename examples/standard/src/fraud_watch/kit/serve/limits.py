@@ -63,8 +63,7 @@ class Limits(Part):
             bucket = self.buckets[name] = Bucket(self.burst, now)
             return bucket
         self.buckets.move_to_end(name)
-        left = bucket.left + (now - bucket.at) * self.rate
-        bucket.left = left if left < self.burst else self.burst
+        bucket.left = min(bucket.left + (now - bucket.at) * self.rate, self.burst)
         bucket.at = now
         return bucket
 

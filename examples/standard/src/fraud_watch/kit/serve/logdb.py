@@ -50,14 +50,14 @@ class Database:
     def __init__(self, where: str) -> None:
         self.path = Path(where)
         self.connection: sqlite3.Connection | None = None
-        self.inode = 0
+        self.inode: int | None = None
 
     def ready(self) -> sqlite3.Connection:
         """The open file. One that was taken away is made anew: what is written to it then has no name."""
         if self.connection and self.inode != self._inode():
             self.close()
         if self.connection is None:
-            opened = sqlite3.connect(self.path, timeout=1, isolation_level=None, check_same_thread=False)
+            opened = sqlite3.connect(self.path, timeout=1, isolation_level=None)
             try:
                 opened.execute("PRAGMA journal_mode = WAL")
                 # A process that dies loses nothing by it; a machine that loses its power, the last moments.
@@ -69,11 +69,11 @@ class Database:
             self.connection, self.inode = opened, self._inode()
         return self.connection
 
-    def _inode(self) -> int:
+    def _inode(self) -> int | None:
         try:
             return os.stat(self.path).st_ino
         except FileNotFoundError:
-            return -1
+            return None
 
     def write(self, rows: Sequence[Row], labels: Sequence[Label]) -> None:
         """All of it, or nothing."""

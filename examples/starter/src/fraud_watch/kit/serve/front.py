@@ -33,6 +33,8 @@ PROBES = {"/healthz", "/readyz"}
 MOST_HEADERS = 100
 SWEEP = 0.2
 """Seconds between two looks at what takes too long."""
+MOST_LINES = 50_000
+"""Lines of the access log that wait to be written: of more, the last."""
 SANE = re.compile(rb"[A-Za-z0-9._:-]{1,64}").fullmatch
 UTF8_JSON = re.compile(rb'application/json\s*(;\s*charset="?utf-?8"?\s*)?', re.IGNORECASE).fullmatch
 to_json = TypeAdapter(Any).dump_json
@@ -44,7 +46,7 @@ SAFE: list[tuple[bytes, bytes]] = [
 ]
 PAGE = (b"content-security-policy", b"default-src 'self' 'unsafe-inline'; img-src 'self' data:")
 """What the page of ``/docs`` needs, whose script stands in it."""
-ids = map("{}-{:x}".format, repeat(secrets.token_hex(4)), count(1))
+ids = map("{}-{:x}".format, repeat(secrets.token_hex(4)), count())
 
 
 class Call:
@@ -112,8 +114,7 @@ class Front:
         self, app: ASGIApp, live: "Live", settings: Settings, metrics: Metrics, parts: Sequence[Part]
     ) -> None:
         self.app, self.live, self.settings, self.metrics = app, live, settings, metrics
-        # Of lines that cannot be written the last stay.
-        self.requests = Requests(maxlen=50_000)
+        self.requests = Requests(maxlen=MOST_LINES)
         self.calls: set[Call] = set()
         self.hot = {"/predict": self.one, "/predict/batch": self.many}
         self.admits = [part.admit for part in parts if type(part).admit is not Part.admit]
@@ -178,7 +179,7 @@ class Front:
     def bounded(self, call: Call, receive: Receive) -> Receive:
         """``receive``, but for bodies that say or turn out to be too long."""
         most, seen = self.settings.max_body_bytes, 0
-        if int(call.headers.get(b"content-length", 0)) > most:
+        if int(call.headers.get(b"content-length", b"0")) > most:
             raise Refusal(413, "Body too large", f"At most {most} bytes")
 
         async def take() -> Message:

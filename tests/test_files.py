@@ -76,8 +76,10 @@ def lines_of_code(source: str) -> int:
 @pytest.mark.parametrize("problem", CHOICES["problem"])
 def test_a_project_is_small(problem: str) -> None:
     files, lines = size("starter", problem)
-    # Three of them keep it current: the doctor, the update and its workflow. Three test files hold arithmetic.
-    assert (files <= 55, lines <= 2000) == (True, True)
+    # Watched, so that growth is a decision. Of the files three keep it current: the doctor, the update and its workflow;
+    # three test files hold arithmetic.
+    assert files <= 55
+    assert lines <= 2_100
     assert size("standard", problem)[0] <= 83
 
 

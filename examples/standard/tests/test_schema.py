@@ -15,7 +15,15 @@ from fraud_watch.kit import UserError
 from fraud_watch.kit import schema as schemas
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.settings import Split
-from fraud_watch.kit.table import cast, checked, columns_of, data_hash, load, split, validator
+from fraud_watch.kit.table import (
+    cast,
+    checked,
+    columns_of,
+    data_hash,
+    load,
+    split,
+    validator,
+)
 
 PROBLEM = Schema.load(ROOT / "schema.yaml").problem
 SMALL: dict[str, Any] = {

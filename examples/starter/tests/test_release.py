@@ -17,7 +17,14 @@ from fraud_watch.features import features
 from fraud_watch.kit import UserError, registry, task, train
 from fraud_watch.kit.columns import Columns
 from fraud_watch.kit.evaluate import Prepared
-from fraud_watch.kit.predictor import TOLERANCE, BrokenModelError, Choice, Manifest, Model, sklearn
+from fraud_watch.kit.predictor import (
+    TOLERANCE,
+    BrokenModelError,
+    Choice,
+    Manifest,
+    Model,
+    sklearn,
+)
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.settings import PROJECT, Params, Settings
 from fraud_watch.kit.store import Store, open_model, write

@@ -8,9 +8,18 @@ import tomllib
 from collections.abc import Callable
 from functools import cache
 from pathlib import PurePosixPath
+from threading import Lock
 
 import yaml
 from markdown_it import MarkdownIt
+
+_parsing = Lock()
+
+
+def parsed(source: str | bytes) -> ast.Module:
+    """Parse Python; one thread at a time, for Python 3.11 counts the depth of all threads together and then gives up."""
+    with _parsing:
+        return ast.parse(source)
 
 
 def _lines(text: str) -> None:
@@ -49,7 +58,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     ".ipynb": json.loads,
     ".json": json.loads,
     ".md": _markdown,
-    ".py": ast.parse,
+    ".py": parsed,
     ".toml": tomllib.loads,
     ".yaml": yaml.safe_load,
     ".yml": yaml.safe_load,

@@ -29,6 +29,7 @@ from tests.matrix.runs import Look, decide_by_runs
 from tests.matrix.template import Template
 from tests.matrix.verdicts import Decision, Problems
 from tests.ownership import PACKAGE
+from tests.parsers import parsed
 
 # What answers add to the service. It has tests of its own, and a pipeline and the core's life have no use for it.
 PARTS = tuple(
@@ -96,7 +97,7 @@ def assumed(content: bytes) -> str:
 
 def without(unused: frozenset[str], source: bytes) -> str:
     """A command line that lacks some names, what is done with them at once, and what it imported for them alone."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     tree.body = [
         node
         for node in tree.body

@@ -3,6 +3,8 @@
 import ast
 from collections.abc import Iterator
 
+from tests.parsers import parsed
+
 PLUGIN = "slipway_mutants"
 """The plugin's name in the project."""
 IMPORTED = (ast.Module, ast.ClassDef)
@@ -11,11 +13,11 @@ IMPORTED = (ast.Module, ast.ClassDef)
 
 def instrumented(source: bytes, path: str) -> bytes:
     """The source with a call at the head of each block that is inside a function."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     for name, body in _blocks(tree, path):
         place = 1 if _is_docstring(body[0]) and len(body) > 1 else 0
-        body.insert(place, ast.parse(f"_hit({name!r})").body[0])
-    imported = ast.parse(f"from {PLUGIN} import hit as _hit").body[0]
+        body.insert(place, parsed(f"_hit({name!r})").body[0])
+    imported = parsed(f"from {PLUGIN} import hit as _hit").body[0]
     tree.body.insert(1 if _is_docstring(tree.body[0]) else 0, imported)
     return ast.unparse(ast.fix_missing_locations(tree)).encode()
 
@@ -23,7 +25,7 @@ def instrumented(source: bytes, path: str) -> bytes:
 def block_at(source: bytes, path: str, line: int) -> str | None:
     """The innermost block that holds a line; none where it runs at the import."""
     found = None
-    for name, body in _blocks(ast.parse(source), path):
+    for name, body in _blocks(parsed(source), path):
         if body[0].lineno <= line <= (body[-1].end_lineno or 0):
             found = name
     return found

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from tests.parsers import parsed
+
 BINARY: dict[str, tuple[str, ...]] = {
     "+": ("-",),
     "-": ("+",),
@@ -81,7 +83,7 @@ class Mutant:
 def mutants(source: bytes) -> list[Mutant]:
     """All of a source, from its first line to its last."""
     found = _Finder(source)
-    found.visit(ast.parse(source))
+    found.visit(parsed(source))
     return sorted(found.made, key=lambda m: (m.start, m.end, m.replacement))
 
 

@@ -17,7 +17,7 @@ from slipway import proof
 from tests.drawn import SEED
 
 SELECTING = (
-    *("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "override_ini"),
+    *("keyword", "markexpr", "deselect", "ignore", "ignore_glob"),
     *("lf", "last_failed", "stepwise", "collectonly", "pyargs", "noconftest"),
 )
 """The options of pytest that leave tests out, or may do so."""
@@ -26,6 +26,10 @@ SELECTING = (
 def selects_all(config: pytest.Config) -> bool:
     """Whether a run was asked for every test there is."""
     if any(getattr(config.option, name, None) for name in SELECTING):
+        return False
+    # pytest itself turns --strict-config and --strict-markers into overrides.
+    overridden = config.option.override_ini or []
+    if not all(setting.startswith("strict_") for setting in overridden):
         return False
     return config.args_source == pytest.Config.ArgsSource.TESTPATHS
 

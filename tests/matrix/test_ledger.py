@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.matrix.ledger import ContradictionError, Ledger
+from tests.matrix.project import Project
 from tests.matrix.runs import Look, decide_by_runs
 from tests.matrix.synthetic import adversary, write
 from tests.matrix.template import Template
@@ -58,6 +59,24 @@ def test_what_passed_is_not_settled_again(template: Template, file: Path) -> Non
     decision = tool.decide(template, Ledger(file, "salt"))
     assert all(b"x" in content for content in tool.given)
     assert [failed.problem for failed in decision.failing] == ["an x"]
+
+
+def test_a_tool_is_not_run_when_all_is_taken_over(
+    template: Template, tmp_path: Path
+) -> None:
+    runs: list[Sequence[bytes]] = []
+
+    def settle(plans: Sequence[bytes]) -> dict[bytes, Problems]:
+        runs.append(plans)
+        return dict.fromkeys(plans, ())
+
+    def content(project: Project, path: str) -> bytes:
+        return project.content(path) or b""
+
+    check = Check("any", content, ("part-*",), settle=settle)
+    for _ in range(2):
+        decide(template, check, ledger=Ledger(tmp_path / "any.txt", "salt"))
+    assert len(runs) == 1
 
 
 def test_a_forged_line_is_found_by_the_run_that_repeats_it(

@@ -131,7 +131,8 @@ def settled(
     """The problems of all plans. Those that are believed pass, as the ledger says; a contradiction ends everything."""
     todo = [plan for plan in plans if plan not in believed]
     began = time.perf_counter()
-    found = dict(check.settle(todo))
+    # A tool that is given no path looks at the current folder instead.
+    found = dict(check.settle(todo)) if todo else {}
     seconds = (time.perf_counter() - began) / (len(todo) or 1)
     for plan in plans:
         key, problems = ledger.key(plan), found.get(plan)

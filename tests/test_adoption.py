@@ -35,7 +35,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three public tables of different shape, as CSV files."""
     folder = tmp_path_factory.mktemp("tables")
     packages = ("--with", "pandas", "--with", "scikit-learn")
-    script = str(ROOT / "tests" / "tables.py")
+    script = str(ROOT / "tests" / "tables" / "inside" / "public.py")
     run(folder, "uv", "run", "--no-project", *packages, "python", script, ".")
     return folder
 

@@ -1,6 +1,6 @@
 """Public tables that scikit-learn's package holds, as people's own CSV files.
 
-Run where scikit-learn and pandas are installed: python tests/tables.py FOLDER
+Run where scikit-learn and pandas are installed: python tests/tables/inside/public.py FOLDER
 """
 
 import gzip

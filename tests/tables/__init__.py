@@ -1,0 +1,1 @@
+"""Tables of every shape, and the way of each from a file to answers."""

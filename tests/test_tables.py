@@ -1,0 +1,75 @@
+"""Whatever the table: each becomes a service whose emitted tests pass, or is refused with the sentence that it should get.
+
+`docs/tables.md` says which properties a table can have. SEED=… draws others; `TABLE=3` takes one alone.
+"""
+
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.drawn import SEED
+from tests.rendering import Tree, render_tree
+from tests.tables.axes import AXES, Shape, covering, fits, pairs
+from tests.tables.walking import ANSWERS, End, walked
+from tests.trees import template
+
+TESTED = 10
+"""Tables of each run on which the emitted tests are run."""
+
+
+@cache
+def project(problem: str) -> Tree:
+    """The files of a project before it knows of any table."""
+    return render_tree({**ANSWERS, "problem": problem})
+
+
+def told(ends: Iterator[End]) -> list[str]:
+    """The tables that did not come out as they should."""
+    return [str(end) for end in ends if end.problems]
+
+
+def drawn(seed: int) -> list[tuple[Shape, int, bool]]:
+    """The tables of a run: shape, seed, and whether the emitted tests are run on it."""
+    tables: list[tuple[Shape, int, bool]] = [
+        (shape, seed + n, n < TESTED) for n, shape in enumerate(covering(seed))
+    ]
+    one = os.environ.get("TABLE")
+    return [tables[int(one)]] if one else tables
+
+
+def test_each_value_of_each_axis_becomes_a_service_or_is_refused(
+    tmp_path: Path,
+) -> None:
+    problems = told(walked(template(), project, drawn(SEED), tmp_path))
+    assert not problems, "\n\n".join(problems)
+
+
+@pytest.mark.prove(
+    "two hundred tables take twenty minutes of CPU; each run has a dozen, with every value"
+)
+def test_each_two_values_of_two_axes_do(tmp_path: Path) -> None:
+    tables = [(shape, SEED + n, False) for n, shape in enumerate(pairs(SEED))]
+    problems = told(walked(template(), project, tables, tmp_path))
+    assert not problems, "\n\n".join(problems)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_tables_of_a_run_have_every_value_among_them(seed: int) -> None:
+    shapes = list(covering(seed))
+    assert all(map(fits, shapes))
+    for axis, values in AXES.items():
+        assert {shape[axis] for shape in shapes} == set(values)
+
+
+def test_all_pairs_occur_that_can() -> None:
+    shapes = list(pairs(1))
+    axes = list(AXES)
+    for i, a in enumerate(axes):
+        for b in axes[i + 1 :]:
+            for x in AXES[a]:
+                for y in AXES[b]:
+                    if fits({"rows": "60", "width": "1", a: x, b: y}):
+                        assert any((s[a], s[b]) == (x, y) for s in shapes), (a, x, b, y)

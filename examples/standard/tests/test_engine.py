@@ -342,10 +342,10 @@ def test_a_forest_with_several_targets_has_no_plan() -> None:
         compiled(fitted.fit(as_rows(drawn(1, 60)), np.ones((60, 2))))
 
 
-def test_a_plan_is_taken_where_there_is_one(trained: train.Result, published: Path) -> None:
-    assert trained.choice.name == "plan"
-    assert trained.choice.metrics["microseconds_plan"] < trained.choice.metrics["microseconds_sklearn"]
-    assert not engine.needs(published)
+def test_a_plan_is_taken_where_there_is_one(prepared: Prepared) -> None:
+    choice = train.choose(prepared, train.Learned(_estimator(prepared), {}, []))
+    assert (choice.name, choice.needs) == ("plan", ())
+    assert choice.metrics["microseconds_plan"] < choice.metrics["microseconds_sklearn"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,19 +18,39 @@ from conftest import raw_table
 from pydantic import ValidationError
 
 from fraud_watch import model as yours
-from fraud_watch.kit import UserError, evaluate, learn, registry, task, train
-from fraud_watch.kit.columns import Column
+from fraud_watch.kit import UserError, evaluate, learn, predictor, registry, task, train
+from fraud_watch.kit.columns import Column, Numbers
 from fraud_watch.kit.evaluate import Prepared
 from fraud_watch.kit.learn import assemble, check, decision, score, served
 from fraud_watch.kit.predictor import Model, figures
 from fraud_watch.kit.schema import Expectations, Schema
 from fraud_watch.kit.settings import PROJECT, Params, Settings
 from fraud_watch.kit.store import Store, open_model, sha256
+from fraud_watch.kit.table import Rows
 from fraud_watch.kit.task import Cost, Learning, decide, encode
 
 
-def test_a_run_beats_the_dummy_and_passes_the_gate(trained: train.Result) -> None:
-    assert {check.name: check.passed for check in trained.checks if not check.passed} == {}
+@pytest.fixture(scope="module")
+def learnable() -> Prepared:
+    """Rows that every estimator can learn from: two numbers and a category tell the target."""
+    rng, rows = np.random.default_rng(4), 300
+    kind = rng.choice(np.array(["a", "b"], dtype=object), rows)
+    features = pd.DataFrame({"x": rng.normal(size=rows), "y": rng.normal(size=rows), "kind": kind})
+    signal = (features["x"] + features["y"] + (kind == "a")).to_numpy()
+    target = np.digitize(signal, np.quantile(signal, [0.4, 0.7])).astype(np.float64)
+    about: dict[str, Any] = {"name": "worth", "classes": ["low", "middle", "high"]}
+    columns = [{"name": "x", "type": "number"}, {"name": "y", "type": "number"}]
+    columns += [{"name": "kind", "type": "category", "categories": ["a", "b"]}]
+    schema = Schema.model_validate(
+        {"problem": "classification", "target": about, "columns": columns}
+    )
+    inside = np.arange(240)
+    folds = [(inside[inside % 3 != fold], inside[inside % 3 == fold]) for fold in range(3)]
+    return Prepared(schema, features, Rows(inside, np.arange(240, rows), folds), target, features)
+
+
+def test_a_run_is_judged(trained: train.Result) -> None:
+    assert all(check.passed for check in trained.checks)
     assert trained.checks[0].name == "gain over dummy"
 
 
@@ -72,16 +93,16 @@ def test_the_same_inputs_give_the_same_model_and_nothing_is_learnt_from_the_test
 
 
 @pytest.mark.parametrize("name", ["linear", "boosting", "forest"])
-def test_each_estimator_of_model_py_learns(prepared: Prepared, params: Params, name: str) -> None:
+def test_each_estimator_of_model_py_learns(learnable: Prepared, params: Params, name: str) -> None:
     options = {"forest": {"n_estimators": 20}, "boosting": {"max_iter": 20}}.get(name, {})
-    inside, test = prepared.rows.train, prepared.rows.test
+    inside, test = learnable.rows.train, learnable.rows.test
     other = params.model_copy(update={"model": params.model.model_copy(update={"name": name})})
-    pipeline = train.build(prepared, other, options)
-    pipeline.fit(prepared.features.iloc[inside], prepared.target[inside])
-    raw = figures(pipeline, prepared.features.iloc[test])
+    pipeline = train.build(learnable, other, options)
+    pipeline.fit(learnable.features.iloc[inside], learnable.target[inside])
+    raw = figures(pipeline, learnable.features.iloc[test])
     shuffled = np.random.default_rng(0).permutation(raw)
-    truth = prepared.target[test]
-    assert score(prepared.schema, truth, raw) > score(prepared.schema, truth, shuffled)
+    truth = learnable.target[test]
+    assert score(learnable.schema, truth, raw) > score(learnable.schema, truth, shuffled)
 
 
 def fit(data: Prepared, params: Params, learning: Learning) -> train.Learned:
@@ -101,6 +122,30 @@ def test_every_way_of_learning_gives_probabilities(
     np.testing.assert_allclose(raw.sum(axis=1), 1.0)
     assert len(learned.fold_scores) == len(prepared.rows.folds)
     assert "imblearn" not in repr(learned.estimator.__dict__)
+
+
+def test_the_calibration_is_chosen_by_cross_validation(two: Schema) -> None:
+    truth = np.array([0.0, 1.0, 1.0, 0.0])
+    sure, unsure = np.array([0.1, 0.9, 0.9, 0.1]), np.array([0.4, 0.6, 0.6, 0.4])
+
+    def settled(none: Numbers, sigmoid: Numbers | None) -> tuple[str, str]:
+        def folds(learning: Learning) -> learn.Folds:
+            chance = none if learning.calibration == "none" else sigmoid
+            if chance is None:
+                raise UserError("too few")
+            return [(truth[part], np.column_stack([1 - chance, chance])[part]) for part in (slice(2), slice(2, 4))]
+
+        chosen, said, note = learn.settled(two, Learning(), truth, folds)
+        assert len(said) == 2
+        return chosen.calibration, note
+
+    assert settled(sure, unsure)[0] == "none"
+    calibration, note = settled(unsure, sure)
+    assert calibration == "sigmoid"
+    assert note == "Calibration: sigmoid, chosen by the log loss in cross-validation (none 0.5108, sigmoid 0.1054)."
+    assert settled(unsure, None)[0] == "none"
+    given = learn.settled(two, Learning(calibration="isotonic"), truth, lambda learning: [])
+    assert (given[0].calibration, given[2]) == ("isotonic", "")
 
 
 def test_calibration_mends_the_probabilities_that_resampling_bends() -> None:
@@ -239,6 +284,37 @@ def test_folds_are_numbered_from_one(
     fitted = SimpleNamespace(fit=lambda rows, target: None)
     assert len(list(train.left_out(prepared, params, lambda: fitted))) == len(said)
     assert [where.rsplit(" ", 1)[1] for where in said] == ["1", "2", "3"]
+
+
+LOOKS: dict[str, Callable[[Numbers], Numbers]] = {
+    "mean": lambda x: x / np.nanmean(x),
+    "row before": lambda x: np.roll(x, 1),
+    "rank": lambda x: x.argsort().argsort().astype(np.float64),
+    "number of rows": lambda x: np.full(len(x), float(len(x))),
+    "median, where a value is missing": lambda x: np.where(np.isnan(x), np.nanmedian(x), x),
+    "first row, for which there is one": lambda x: x[:1],
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_feature_that_looks_at_other_rows_is_refused(
+    learnable: Prepared, monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    """A request is a row alone, so it would get another prediction than in training."""
+    columns = {column.name: learnable.frame[column.name].to_numpy(copy=True) for column in learnable.schema.inputs}
+    columns["x"][::5] = np.nan
+    monkeypatch.setattr(predictor, "features", lambda columns: {"seen": LOOKS[look](columns["x"])})
+    with pytest.raises(UserError, match=r"features\.py: seen (looks at other rows|does not have one value)"):
+        train.alone(learnable.schema, columns, predictor.made(columns), seed=1)
+
+
+def test_features_of_a_row_by_itself_pass(learnable: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    def features(columns: Any) -> dict[str, Any]:
+        return {"positive": columns["x"] > 0, "log": np.log(np.abs(columns["x"])), "kind": columns["kind"]}
+
+    columns = {column.name: learnable.frame[column.name].to_numpy() for column in learnable.schema.inputs}
+    monkeypatch.setattr(predictor, "features", features)
+    train.alone(learnable.schema, columns, predictor.made(columns), seed=1)
 
 
 def test_raw_text_among_the_features_is_refused(

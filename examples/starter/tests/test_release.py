@@ -23,6 +23,8 @@ from fraud_watch.kit.predictor import (
     Choice,
     Manifest,
     Model,
+    foreign,
+    made,
     sklearn,
 )
 from fraud_watch.kit.schema import Schema
@@ -170,7 +172,8 @@ def test_a_model_that_computes_something_else_here_is_refused(
     shutil.copytree(published, copy)
 
     def other(columns: Columns) -> dict[str, np.ndarray]:
-        return {n: v * 2 + 1 if v.dtype != object else v for n, v in features(columns).items()}
+        given = {name: np.asarray(values) for name, values in features(columns).items()}
+        return {n: np.full_like(v, None) if v.dtype == object else v * 2 + 1 for n, v in given.items()}
 
     monkeypatch.setattr("fraud_watch.kit.predictor.features", other)
     with pytest.raises(BrokenModelError, match="predicts differently here than in training"):
@@ -178,6 +181,51 @@ def test_a_model_that_computes_something_else_here_is_refused(
     monkeypatch.setattr("fraud_watch.kit.predictor.features", lambda _: {})
     with pytest.raises(BrokenModelError, match="cannot predict here"):
         open_model(copy)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([True, False]), np.array([1.0, 0.0])),
+        (np.array([1, 2], dtype=np.int8), np.array([1.0, 2.0])),
+        (np.array([0.5], dtype=np.float32), np.array([0.5])),
+        (np.array(["a", "b"]), np.array(["a", "b"], dtype=object)),
+        (pd.Series([1, None], dtype="Int64"), np.array([1.0, np.nan])),
+        (pd.Series(["a", None], dtype="string"), np.array(["a", None], dtype=object)),
+    ],
+)
+def test_features_may_be_other_numbers_and_texts(
+    monkeypatch: pytest.MonkeyPatch, values: object, expected: np.ndarray
+) -> None:
+    monkeypatch.setattr("fraud_watch.kit.predictor.features", lambda columns: {"x": values})
+    given = made({})["x"]
+    assert given.dtype == expected.dtype
+    np.testing.assert_array_equal(given, expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        (np.array(["2024-01-01"], dtype="M8[s]"), r"an array of datetime64\[s\]"),
+        ([1.0, 2.0], "a list"),
+        (1.0, "a float"),
+    ],
+)
+def test_features_of_another_kind_are_refused(
+    monkeypatch: pytest.MonkeyPatch, values: object, what: str
+) -> None:
+    monkeypatch.setattr("fraud_watch.kit.predictor.features", lambda columns: {"x": values})
+    with pytest.raises(UserError, match=rf"features\.py: x is {what}; return an array of numbers, or of text"):
+        made({})
+
+
+def test_the_owner_may_trust_types_of_other_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    types = ["sklearn.tree._tree.Tree", "xgboost.core.Booster", "xgboosted.Fake", "fraud_watch.model.Own"]
+    assert foreign(types) == ["xgboost.core.Booster", "xgboosted.Fake"]
+    monkeypatch.setattr("fraud_watch.kit.predictor.find_spec", lambda name: name)
+    trusted = SimpleNamespace(TRUSTED_TYPES=["xgboost"])
+    monkeypatch.setattr("fraud_watch.kit.predictor.import_module", lambda name: trusted)
+    assert foreign(types) == ["xgboosted.Fake"]
 
 
 @pytest.mark.parametrize(("share", "equal"), [(0.9, True), (1.1, False), (-1.1, False)])

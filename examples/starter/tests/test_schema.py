@@ -179,6 +179,15 @@ def test_records_of_a_single_number_become_a_column() -> None:
     assert small(**column()).arrays([{"size": 1.5}, {"size": 2.5}])["size"].tolist() == [1.5, 2.5]
 
 
+@pytest.mark.parametrize("kind", ["category", "text", "datetime"])
+def test_records_without_a_number_become_columns(kind: str) -> None:
+    more = {"categories": ["2024-01-01", "2024-01-02"]} if kind == "category" else {}
+    schema = small(columns=[{"name": "only", "type": kind, **more}])
+    days = ["2024-01-01", "2024-01-02"]
+    records = schema.reader.many(json.dumps({"records": [{"only": day} for day in days]}).encode())
+    assert [str(value)[:10] for value in schema.arrays(records)["only"]] == days
+
+
 def test_the_documentation_of_a_field_holds_its_meaning_and_an_example() -> None:
     about = {"columns": [{"name": "size", "type": "number", "meaning": "Metres", "example": 3}, TWICE]}
     fields = small(**about).reader.record.json_schema()["properties"]

@@ -162,8 +162,7 @@ def _value(header: str, block: Block, cells: pd.Series) -> tuple[Finding, Number
 
 def _classes(header: str, block: Block, cells: pd.Series) -> tuple[Finding, Numbers]:
     """The target of a classification, and codes of its classes."""
-    words = _words(cells.astype(int) if pd.api.types.is_bool_dtype(cells) else cells)
-    words = words.str.replace(r"^(-?\d+)\.0$", r"\1", regex=True)
+    words = _words(cells).str.replace(r"^(-?\d+)\.0$", r"\1", regex=True)
     counts, whole = words.value_counts(), bool(words.str.fullmatch(r"0|-?[1-9]\d*").all())
     if len(counts) == 1:
         raise UserError(f"{header} is always {words.iloc[0]}: there is nothing to learn")
@@ -171,6 +170,9 @@ def _classes(header: str, block: Block, cells: pd.Series) -> tuple[Finding, Numb
         remedy = "to predict numbers, make a project with problem=regression; else group them"
         raise UserError(f"{header} has {len(counts)} different values in {len(words)} rows: {remedy}")
     classes: list[Any] = sorted(map(int, counts.index)) if whole else sorted(counts.index)
+    if {label.lower() for label in counts.index} == {"false", "true"}:
+        counts.index = counts.index.str.capitalize()
+        classes = [False, True]
     block, why = block | {"classes": tuple(classes)}, f"{len(classes)} classes of {counts.min()} rows or more"
     if len(classes) == 2:
         said = [label for label in classes if str(label).lower() in YES]

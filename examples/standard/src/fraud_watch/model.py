@@ -25,7 +25,9 @@ ESTIMATORS: dict[str, Callable[..., BaseEstimator]] = {
 
 def build(name: str, options: Options, numbers: list[str], categories: list[str], seed: int) -> Pipeline:
     """The pipeline from features to probabilities, unfitted. Its steps are ``prepare`` and ``model``."""
-    estimator = ESTIMATORS[name](**{"random_state": seed, **options})
+    estimator = ESTIMATORS[name](**options)
+    if estimator.get_params().get("random_state", seed) is None:
+        estimator.set_params(random_state=seed)
     # Boosting takes numbers as they are; the others want gaps filled, and "it was missing" as a column.
     filled = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
     taken = "passthrough" if name == "boosting" else filled

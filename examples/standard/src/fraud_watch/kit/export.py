@@ -50,8 +50,11 @@ def layout(schema: Schema) -> "pa.Schema":
     moment, text = pa.timestamp("us"), pa.string()
     kinds = {"number": pa.float64(), "integer": pa.int64(), "boolean": pa.bool_(), "datetime": moment}
     classes = schema.target.classes
-    whole = pa.int64() if all(isinstance(label, int) for label in classes) else text
-    target = whole if classes else pa.float64()
+    target = pa.float64()
+    if classes:
+        kind = {bool: pa.bool_(), int: pa.int64()}
+        kinds_of_labels = {type(label) for label in classes}
+        target = kind.get(kinds_of_labels.pop(), text) if len(kinds_of_labels) == 1 else text
     fields = {"request_id": text, "index": pa.int64(), "predicted_at": moment, "model_version": text}
     fields |= {"prediction": target, "labelled_at": moment}
     # A column of the schema that is called the same is what training needs.

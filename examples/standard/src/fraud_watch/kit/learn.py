@@ -1,5 +1,7 @@
 """Fitting a classifier on the training rows, and telling what it is worth on others."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -28,11 +30,37 @@ def score(schema: Schema, target: Numbers, raw: Numbers) -> float:
 
 def check(schema: Schema, learning: Learning, target: Numbers, where: str) -> None:
     """Whether a classifier can learn from these rows: calibration splits them, SMOTE looks for neighbours."""
-    fewest = (6 if learning.imbalance == "smote" else 2) * (1 if learning.calibration == "none" else 1.5)
+    fewest = 6.0 if learning.imbalance == "smote" else 2.0
+    if learning.calibration in ("sigmoid", "isotonic"):
+        fewest *= 1.5
     counts = np.bincount(target.astype(int), minlength=len(schema.target.classes))
-    if few := [str(schema.target.classes[code]) for code in np.flatnonzero(counts < fewest)]:
+    if few := [schema.target.names[code] for code in np.flatnonzero(counts < fewest)]:
         mend = "more data, another split.how, fewer split.folds, or other params.yaml: learning"
         raise UserError(f"{where} have fewer than {fewest:.0f} of class {', '.join(few)}: {mend}")
+
+
+Folds = list[tuple[Numbers, Numbers]]
+"""The truth of each fold's rows, and what an estimator says of them that has not seen them."""
+
+
+def settled(
+    schema: Schema, learning: Learning, target: Numbers, folds: Callable[[Learning], Folds]
+) -> tuple[Learning, Folds, str]:
+    """Choose the calibration by cross-validation where it is left open: the lower log loss."""
+    if learning.calibration != "auto":
+        return learning, folds(learning), ""
+    tried: dict[str, tuple[float, Learning, Folds]] = {}
+    for way in ("none", "sigmoid"):
+        candidate = learning.model_copy(update={"calibration": way})
+        with suppress(UserError if way == "sigmoid" else ()):  # too few rows to hold some back for it
+            said = folds(candidate)
+            truth, raw = (np.concatenate(parts) for parts in zip(*said, strict=True))
+            loss = float(measures.log_loss(truth, raw, labels=range(raw.shape[1])))
+            tried[way] = loss, candidate, said
+    way = min(tried, key=lambda way: tried[way][0])
+    losses = ", ".join(f"{way} {loss:.4g}" for way, (loss, _, _) in tried.items())
+    _, chosen, said = tried[way]
+    return chosen, said, f"Calibration: {way}, chosen by the log loss in cross-validation ({losses})."
 
 
 def decision(schema: Schema, learning: Learning, truth: Numbers, raw: Numbers) -> dict[str, float]:
@@ -48,6 +76,9 @@ def decision(schema: Schema, learning: Learning, truth: Numbers, raw: Numbers) -
 def assemble(pipeline: Pipeline, learning: Learning, seed: int) -> Any:
     """The pipeline of model.py with what params.yaml asks for around it."""
     if learning.imbalance == "weights":
+        if "class_weight" not in pipeline.named_steps["model"].get_params():
+            kind = type(pipeline.named_steps["model"]).__name__
+            raise UserError(f"params.yaml: learning.imbalance: {kind} takes no class weights; write smote or none")
         pipeline.set_params(model__class_weight="balanced")
     elif learning.imbalance == "smote":
         from imblearn.over_sampling import SMOTE
@@ -111,7 +142,7 @@ def judgeable(schema: Schema, target: Numbers, fewest: int = FEWEST_PER_CLASS) -
 
 def plots(model: Model, truth: Numbers, raw: Numbers) -> dict[str, Figure]:
     """Curves per class (one where there are two classes), and the confusion matrix."""
-    schema, names = model.schema, np.array([str(label) for label in model.schema.target.classes])
+    schema, names = model.schema, np.array(model.schema.target.names)
     curves = Figure(figsize=(17.0, 4.5), layout="constrained", dpi=110)
     roc, recall, calibration = curves.subplots(1, 3)
     for code in [schema.positive] if len(names) == 2 else range(len(names)):

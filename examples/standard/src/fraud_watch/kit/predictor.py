@@ -4,8 +4,10 @@ Which engine serves is for ``engine.py`` to say; scikit-learn, which serves any 
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
 Engine = Callable[[Columns], Numbers]
 TOLERANCE = 1e-9
 """How far two figures may lie apart and count as equal, relative to one and the figure."""
-TRUSTED = {"sklearn", "numpy", "scipy", "builtins", __name__.split(".")[0]}
+PACKAGE = __name__.split(".")[0]
+TRUSTED = ("sklearn", "numpy", "scipy", "builtins", PACKAGE)
+"""Packages whose types a stored model may hold; trusted.py, which is the owner's, may name more."""
 SKOPS = "model.skops"
 
 
@@ -93,15 +97,28 @@ class Choice(NamedTuple):
 
 
 def made(columns: Columns) -> dict[str, NDArray[Any]]:
-    """What features.py makes, as arrays: a pandas Series is welcome and costs its conversion."""
+    """Compute the features as float64 and object arrays.
+
+    Other numbers, booleans, texts and pandas Series are converted, which takes time in each request.
+    """
     given = features(columns)
-    return {name: v if isinstance(v, np.ndarray) else _array(v) for name, v in given.items()}
+    return {
+        name: v if isinstance(v, np.ndarray) and v.dtype.char in "dO" else _array(name, v)
+        for name, v in given.items()
+    }
 
 
-def _array(values: Any) -> NDArray[Any]:
-    if values.dtype.kind in "biuf":
+def _array(name: str, values: Any) -> NDArray[Any]:
+    kind = getattr(getattr(values, "dtype", None), "kind", "")
+    if not kind or kind in "mMcV":
+        what = f"an array of {values.dtype}" if kind else f"a {type(values).__name__}"
+        wanted = "return an array of numbers, or of text for categories"
+        raise UserError(f"features.py: {name} is {what}; {wanted}")
+    if kind in "biuf":
         return np.asarray(values, dtype=np.float64)
     cells = values.astype(object)
+    if isinstance(cells, np.ndarray):
+        return cells
     return np.asarray(cells.where(cells.notna(), None), dtype=object)
 
 
@@ -132,10 +149,21 @@ def dump(estimator: Any, path: Path) -> tuple[str, ...]:
     return tuple(sorted(skops.io.get_untrusted_types(file=path)))
 
 
+def foreign(types: Iterable[str]) -> list[str]:
+    """The types that neither the kit nor the project's owner trusts."""
+    more: tuple[str, ...] = ()
+    if find_spec(f"{PACKAGE}.trusted"):
+        more = tuple(import_module(f"{PACKAGE}.trusted").TRUSTED_TYPES)
+    known = (*TRUSTED, *more)
+    return [name for name in types if not any(f"{name}.".startswith(f"{entry}.") for entry in known)]
+
+
 def restored(folder: Path, manifest: Manifest) -> Engine:
-    """A stored estimator as an engine; types of other packages than a few are not loaded."""
+    """Load a stored estimator as an engine. Types that nobody trusts are not loaded."""
     import skops.io
 
-    if foreign := [name for name in manifest.types if name.split(".")[0] not in TRUSTED]:
-        raise BrokenModelError(f"the model holds types that are not trusted: {', '.join(foreign)}")
+    if unknown := foreign(manifest.types):
+        packages = sorted({name.split(".")[0] for name in unknown})
+        mend = f"to trust them, write src/{PACKAGE}/trusted.py with the line TRUSTED_TYPES = {packages!r}"
+        raise BrokenModelError(f"the model holds types that are not trusted: {', '.join(unknown)}; {mend}")
     return sklearn(skops.io.load(folder / SKOPS, trusted=list(manifest.types)))

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from operator import itemgetter
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 from . import UserError
 from .columns import Bins, Column, Columns, Named, Part, plain
 
+Label = bool | int | str
 MOST = 1_000
 """How many records one request may hold."""
 
@@ -45,10 +46,15 @@ class File(Part):
 class Target(Named):
     """The column to predict: ``classes`` for classification, a range (or nothing) for regression."""
 
-    classes: tuple[int | str, ...] = ()
-    positive: int | str | None = None
+    classes: tuple[Label, ...] = ()
+    positive: Label | None = None
     min: float | None = None
     max: float | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes as text, for JSON keys, columns and plots."""
+        return tuple(str(label).lower() if isinstance(label, bool) else str(label) for label in self.classes)
 
 
 class Expectations(Part):
@@ -73,7 +79,9 @@ class Reader:
         places = {name: place for place, name in enumerate(numbers)}
         self.places = [(c.name, c.dtype, places.get(c.name)) for c in inputs]
         # The first one twice, for with a single name there would be no tuple.
-        self.pick = itemgetter(*numbers, numbers[0]) if numbers else tuple
+        self.pick: Callable[[dict[str, Any]], tuple[Any, ...]] = (
+            itemgetter(*numbers, numbers[0]) if numbers else lambda record: ()
+        )
         self.gaps: dict[str, Any] = {c.name: None for c in inputs if c.nullable}
         self.texts = {c.name for c in inputs} - set(numbers)
 
@@ -149,6 +157,8 @@ class Schema(File):
                 choice = ", ".join(sorted(allowed)) or "none of today's columns"
                 raise ValueError(f"{key}: {', '.join(unknown)} is not allowed there; allowed: {choice}")
         classes = self.target.classes
+        if len(set(self.target.names)) < len(classes):
+            raise ValueError("target.classes: name each class once")
         if (self.problem == "classification") != (len(classes) >= 2):
             raise ValueError("target.classes: classification needs two or more, regression has none")
         if self.target.positive is not None and self.target.positive not in classes:

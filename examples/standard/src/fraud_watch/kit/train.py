@@ -17,17 +17,20 @@ from numpy.typing import NDArray
 
 from .. import model as yours
 from . import UserError, engine, evaluate, learn, registry
-from .columns import Numbers
+from .columns import Columns, Numbers
 from .evaluate import Check, Exam, Prepared, Report
-from .predictor import BrokenModelError, Choice, Manifest, Model, as_rows, dump, figures, made
+from .predictor import TOLERANCE, BrokenModelError, Choice, Manifest, Model, as_rows, dump, figures, made
 from .schema import Schema
 from .settings import SCHEMA, Params, Settings
 from .store import Store, open_model, sha256, write
 from .table import columns_of, data_hash, load, split
+from .task import Learning
 
 PARITY_ROWS, PARITY_GAPS = 32, 0.3
 """Rows held out, and as many made up with this share of gaps: a model must predict them as in training."""
 HELD_ROWS = 1_000
+ALONE_ROWS = 2_000
+"""Rows whose features are computed once more, in other company."""
 Step = Callable[[str], AbstractContextManager[Any]]
 
 
@@ -39,11 +42,12 @@ class Rival(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """A fitted estimator, how it decides, and what it was worth on each fold when fitted without it."""
+    """A fitted estimator, how it decides, what it was worth on each fold when fitted without it, and a remark."""
 
     estimator: Any
     decision: dict[str, float]
     fold_scores: list[float]
+    note: str = ""
 
 
 class Result(NamedTuple):
@@ -60,11 +64,51 @@ class Result(NamedTuple):
 def prepare(params: Params, settings: Settings) -> Prepared:
     schema = Schema.load(SCHEMA)
     frame = load(schema, params.data.source, settings.data_url)
-    features = made(columns_of(schema, frame))
+    columns = columns_of(schema, frame)
+    features = made(columns)
+    alone(schema, columns, features, params.seed)
     if loose := sorted({c.name for c in schema.inputs if c.type == "text"} & features.keys()):
         raise UserError(f"features.py hands on the text {', '.join(loose)}: make numbers or categories of it")
     rows = split(schema, params.split, frame, params.seed)
     return Prepared(schema, frame, rows, frame[schema.target.name].to_numpy(), as_rows(features))
+
+
+def alone(schema: Schema, columns: Columns, features: Columns, seed: int) -> None:
+    """Refuse features that a row gets otherwise in other company, for a request is a row alone.
+
+    Half of the rows in another order show a look at the whole table or at neighbours; single rows, made up ones
+    with gaps among them, show a look at their number.
+    """
+    size = len(next(iter(columns.values())))
+    half = np.random.default_rng(seed).permutation(size)[: min(ALONE_ROWS, (size + 1) // 2)]
+    _agree("with half of the rows", features, columns, [half])
+    _agree("alone", features, columns, list(half[:PARITY_ROWS, None]))
+    drawn = schema.sample(PARITY_ROWS, seed, missing=PARITY_GAPS)
+    sample = {column.name: drawn[column.name] for column in schema.inputs}
+    _agree("alone", made(sample), sample, [np.array([row]) for row in range(PARITY_ROWS)])
+
+
+def _agree(company: str, features: Columns, columns: Columns, parts: list[NDArray[np.int64]]) -> None:
+    for rows in parts:
+        part = made({name: values[rows] for name, values in columns.items()})
+        for name, values in features.items():
+            given = part.get(name)
+            if given is None or given.shape != rows.shape:
+                raise UserError(f"features.py: {name} does not have one value for each row; {company} it has not")
+            if len(off := np.flatnonzero(~_same(values[rows], given))):
+                whole, other = values[rows][off[0]], given[off[0]]
+                raise UserError(
+                    f"features.py: {name} looks at other rows: one that gets {whole} in the table gets {other} "
+                    f"{company}. A request is one row. Compute each value from its own row; what the training "
+                    "rows have in common, such as a mean, is for a transformer in model.py"
+                )
+
+
+def _same(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
+    if one.dtype == object or other.dtype == object:
+        return np.array([a == b for a, b in zip(one.tolist(), other.tolist(), strict=True)])
+    off = np.abs(one - other) <= TOLERANCE * (1 + np.abs(one))
+    return np.asarray(off | (one == other) | (np.isnan(one) & np.isnan(other)))
 
 
 def champion(settings: Settings, schema: Schema) -> Rival:
@@ -102,7 +146,8 @@ def train(params: Params, settings: Settings, step: Step) -> Result:
         with step("Registering, and judging at the gate"):
             version = registry.register(folder, data.schema)
             checks = judge(exam, params, rival, version, client)
-            card = evaluate.write_card(exam, report, checks, params, data, version=version, choice=choice)
+            told = {"version": version, "choice": choice, "note": learned.note}
+            card = evaluate.write_card(exam, report, checks, params, data, **told)
             mlflow.log_artifact(str(card))
             _record(params, options, data, report, choice)
         return Result(version, run.info.run_id, report.metrics, checks, choice, card)
@@ -135,18 +180,22 @@ def judge(exam: Exam, params: Params, rival: Rival, version: str, client: Mlflow
 def fit(data: Prepared, params: Params, options: dict[str, Any]) -> Learned:
     """Cross-validate, decide by what was said of the rows left out, then fit on all training rows."""
 
-    def whole() -> Any:
-        return learn.assemble(build(data, params, options), params.learning, params.seed)
+    def assembled(learning: Learning) -> Any:
+        return learn.assemble(build(data, params, options), learning, params.seed)
+
+    def folds(learning: Learning) -> learn.Folds:
+        return list(left_out(data, learning, lambda: assembled(learning)))
 
     inside = data.rows.train
     learn.check(data.schema, params.learning, data.target[inside], "the training rows")
     if not learn.judgeable(data.schema, data.target[data.rows.test], fewest=1):
         raise UserError("the test rows lack a class, or are all the same: use more data or another split")
-    said = list(left_out(data, params, whole))
+    learning, said, note = learn.settled(data.schema, params.learning, data.target[inside], folds)
     truth, raw = (np.concatenate(parts) for parts in zip(*said, strict=True))
-    decision = learn.decision(data.schema, params.learning, truth, raw)
-    estimator = learn.served(whole().fit(data.features.iloc[inside], data.target[inside]))
-    return Learned(estimator, decision, [learn.score(data.schema, *fold) for fold in said])
+    decision = learn.decision(data.schema, learning, truth, raw)
+    fitted = assembled(learning).fit(data.features.iloc[inside], data.target[inside])
+    scores = [learn.score(data.schema, *fold) for fold in said]
+    return Learned(learn.served(fitted), decision, scores, note)
 
 
 def tune(data: Prepared, params: Params, step: Step) -> dict[str, Any]:
@@ -155,7 +204,8 @@ def tune(data: Prepared, params: Params, step: Step) -> dict[str, Any]:
     def objective(trial: optuna.Trial) -> float:
         options = params.model.options | yours.search_space(trial, params.model.name)
         scores: list[float] = []
-        for number, fold in enumerate(left_out(data, params, lambda: build(data, params, options))):
+        pipelines = left_out(data, params.learning, lambda: build(data, params, options))
+        for number, fold in enumerate(pipelines):
             scores.append(learn.score(data.schema, *fold))
             trial.report(float(np.mean(scores)), number)
             if trial.should_prune():
@@ -182,11 +232,13 @@ def build(data: Prepared, params: Params, options: dict[str, Any]) -> Any:
         raise UserError(f"params.yaml: model: model.py cannot build it: {error}") from None
 
 
-def left_out(data: Prepared, params: Params, make: Callable[[], Any]) -> Iterator[tuple[Numbers, Numbers]]:
+def left_out(
+    data: Prepared, learning: Learning, make: Callable[[], Any]
+) -> Iterator[tuple[Numbers, Numbers]]:
     """Truth and prediction for each fold's rows, by an estimator that has not seen them."""
     rows, target = data.features.iloc[data.rows.train], data.target[data.rows.train]
     for number, (inside, outside) in enumerate(data.rows.folds, 1):
-        learn.check(data.schema, params.learning, target[inside], f"the rows to learn from in fold {number}")
+        learn.check(data.schema, learning, target[inside], f"the rows to learn from in fold {number}")
         yield target[outside], figures(make().fit(rows.iloc[inside], target[inside]), rows.iloc[outside])
 
 

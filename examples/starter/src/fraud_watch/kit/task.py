@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from .columns import Numbers, Part
-from .schema import Schema
+from .schema import Label, Schema
 
 Decision = Mapping[str, float]
 
@@ -22,22 +22,26 @@ class Cost(Part):
 
 class Learning(Part):
     imbalance: Literal["none", "weights", "smote"] = "none"
-    calibration: Literal["none", "sigmoid", "isotonic"] = "sigmoid"
+    calibration: Literal["auto", "none", "sigmoid", "isotonic"] = "auto"
     cost: Cost = Cost()
 
 
 class Answer(BaseModel):
     """What the service says about one record."""
 
-    prediction: int | str
+    prediction: Label
     probabilities: dict[str, float]
     model_version: str
 
 
 def encode(schema: Schema, values: Iterable[Any]) -> tuple[Numbers, NDArray[np.bool_]]:
     """Target cells as class codes, and which cells are no class."""
-    codes = {str(label): code for code, label in enumerate(schema.target.classes)}
-    found = np.array([codes.get(_label(value), np.nan) for value in values], dtype=np.float64)
+    codes = {name: code for code, name in enumerate(schema.target.names)}
+    labels = map(_label, values)
+    if all(isinstance(label, bool) for label in schema.target.classes):
+        codes |= {"0": codes["false"], "1": codes["true"]}
+        labels = map(str.lower, labels)
+    found = np.array([codes.get(label, np.nan) for label in labels], dtype=np.float64)
     return found, np.isnan(found)
 
 
@@ -65,15 +69,15 @@ def outcome(schema: Schema, raw: Numbers) -> Numbers:
 def table(schema: Schema, decision: Decision, raw: Numbers) -> dict[str, Any]:
     """Answers as columns, for files."""
     labels = np.array(schema.target.classes, dtype=object)[decide(schema, decision, raw)]
-    chances = {f"probability_{name}": raw[:, code] for code, name in enumerate(schema.target.classes)}
+    chances = {f"probability_{name}": raw[:, code] for code, name in enumerate(schema.target.names)}
     return {"prediction": labels.tolist(), **chances}
 
 
 def answers(schema: Schema, decision: Decision, raw: Numbers, version: str) -> list[dict[str, Any]]:
     """Answers as the API gives them."""
-    classes, decided = schema.target.classes, decide(schema, decision, raw)
+    classes, names, decided = schema.target.classes, schema.target.names, decide(schema, decision, raw)
     given = []
     for code, row in zip(decided.tolist(), raw.tolist(), strict=True):
-        chances = {str(label): chance for label, chance in zip(classes, row, strict=True)}
+        chances = dict(zip(names, row, strict=True))
         given.append({"prediction": classes[code], "probabilities": chances, "model_version": version})
     return given

@@ -49,10 +49,25 @@ def plain() -> dict[str, str]:
     return {**kept, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 
 
+PROOF_PACKAGES = (
+    "hypothesis>=6.100",
+    "lightgbm>=4.6",
+    "statsmodels>=0.14.6",
+    "vega-datasets>=0.9",
+    "xgboost-cpu>=3.0",
+)
+"""What the proofs of tables use in a project's process: public tables, other packages' models, made-up files."""
+
+
+def everything(template: Template) -> tuple[str, ...]:
+    """Each line that some project declares, or that a proof uses."""
+    every = {line for declared in declarations(template) for line in declared}
+    return tuple(sorted(every | set(PROOF_PACKAGES)))
+
+
 def lines(template: Template) -> str:
-    """Each line that some project declares."""
-    every = sorted({line for declared in declarations(template) for line in declared})
-    return "".join(f"{line}\n" for line in every)
+    """What is locked."""
+    return "".join(f"{line}\n" for line in everything(template))
 
 
 def locked() -> str:

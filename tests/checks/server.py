@@ -211,7 +211,7 @@ def brought(requirement: str) -> set[str]:
 
 
 def run(job: dict[str, Any], looks: Looks) -> tuple[int, list[str]]:
-    """Run one test file; pytest's status, and what failed."""
+    """Run one test file, or all of a folder; pytest's status, and what failed."""
     import pytest
 
     target = Path(job["root"], job["file"])
@@ -219,7 +219,7 @@ def run(job: dict[str, Any], looks: Looks) -> tuple[int, list[str]]:
     failed: list[str] = []
 
     class Narrow:
-        """Collects the way to one file, whose siblings are neither listed nor looked at."""
+        """Collects the way to the target, whose siblings are neither listed nor looked at."""
 
         @pytest.hookimpl(tryfirst=True)
         def pytest_collect_directory(self, path: Path, parent: Any) -> Any:
@@ -239,7 +239,7 @@ def run(job: dict[str, Any], looks: Looks) -> tuple[int, list[str]]:
     class Only(pytest.Dir):  # type: ignore[misc]
         def collect(self) -> Iterator[Any]:
             below = self.path / target.relative_to(self.path).parts[0]
-            if below == target:
+            if below.is_file():
                 yield from self.ihook.pytest_collect_file(file_path=below, parent=self)
             else:
                 yield self.ihook.pytest_collect_directory(path=below, parent=self)

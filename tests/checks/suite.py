@@ -171,7 +171,8 @@ def servers(template: Template) -> Iterator[Queue[Server]]:
     free: Queue[Server] = Queue()
     with tempfile.TemporaryDirectory(prefix="slipway-servers-") as folder:
         declarations = Path(folder, "declarations.json")
-        declarations.write_text(json.dumps(environment.declarations(template)))
+        sets = environment.declarations(template)
+        declarations.write_text(json.dumps([*sets, environment.everything(template)]))
         started = [Server(python, declarations) for _ in range(WORKERS)]
         try:
             for one in started:
@@ -188,8 +189,9 @@ def run(
     file: str,
     free: Queue[Server],
     options: Sequence[str] = (),
+    more: Sequence[str] = (),
 ) -> tuple[dict[str, Any] | None, str]:
-    """Write a project into a folder and run one of its test files: the answer, if the process lived, and the end of its output."""
+    """Write a project into a folder and run one of its test files, or a folder of them: the answer, if the process lived, and the end of its output."""
     root = folder / "project"
     for path, content in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -205,7 +207,7 @@ def run(
     job = {
         "root": str(root),
         "file": file,
-        "declared": environment.declared(files["pyproject.toml"]),
+        "declared": [*environment.declared(files["pyproject.toml"]), *more],
         "settings": str(settings),
         "temporary": str(folder / "temporary"),
         "output": str(folder / "output"),

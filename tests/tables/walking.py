@@ -104,13 +104,13 @@ def judged(outcome: dict[str, Any]) -> Iterator[str]:
 
 def emitted(
     free: Queue[suite.Server], root: Path, project: Tree, folder: Path
-) -> Iterator[str]:
+) -> Sequence[str]:
     """The project's own tests, on what adopt made of it."""
     now = tree(root)
-    files = {path: now[path] for path in {*project, *YOURS} if path in now}
-    for file in TESTS:
-        if file in files:
-            yield from run(folder / Path(file).stem, files, file, free)
+    shown = [path for path in {*project, *YOURS} if path in now]
+    others = "tests/test_"
+    files = {p: now[p] for p in shown if p in TESTS or not p.startswith(others)}
+    return run(folder / "emitted", files, "tests", free)
 
 
 YOURS = ("schema.yaml", "params.yaml")
@@ -132,5 +132,5 @@ def run(
     answer, output = suite.run(folder, files, file, free)
     if answer is None:
         return [f"{file} died:\n{output}"]
-    failed = [f"{file}: {text[-1500:]}" for text in answer["failed"]]
+    failed = ["\n".join([text.partition("\n")[0], text[-1500:]]) for text in answer["failed"]]
     return failed or ([f"{file}:\n{output}"] if answer["status"] else [])

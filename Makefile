@@ -13,11 +13,11 @@ $(foreach name,DEST ARGS DATA TARGET REF FROM VERSION,$(eval override $(name) :=
 export DEST DATA TARGET REF FROM VERSION
 
 help:  ## say what there is
-	@echo "make new DEST=../churn   start a project (see README.md for ARGS, DATA, REF, FROM)"
+	@echo "make new DEST=../churn   start a project (see README.md for ARGS, DATA, READ, REF, FROM)"
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 25
 
 new: .venv/command
-	@$(RUN) -m slipway new --from "$$FROM" --ref "$$REF" --adopt "$$DATA" --target "$$TARGET" -- "$$DEST" $(ARGS)
+	@$(RUN) -m slipway new --from "$$FROM" --ref "$$REF" --adopt "$$DATA" --target "$$TARGET" $(READ) -- "$$DEST" $(ARGS)
 
 test: .venv/developer  ## prove every combination, with what earlier runs proved; REQUIRE_ALL=1 makes a skip a failure
 	$(RUN) -m pytest $(or $(ARGS),--numprocesses=2)

@@ -1,9 +1,11 @@
 """Starting a project with its owner's table instead of the demo's."""
 
+import json
 import os
 import shlex
 import shutil
 import subprocess
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -24,6 +26,7 @@ OURS = frozenset(
         "MAKELEVEL",
         "MAKEOVERRIDES",
         "MFLAGS",
+        "READ",
         "REF",
         "TARGET",
         "VIRTUAL_ENV",
@@ -33,13 +36,15 @@ OURS = frozenset(
 
 @dataclass(frozen=True)
 class Table:
-    """A file that exists, and the column to predict."""
+    """A file that exists, the column to predict, and how the file is to be read."""
 
     path: Path
     target: str
+    given: Mapping[str, str]
+    """Options of the project's `adopt` by name; what is empty is detected."""
 
     @classmethod
-    def checked(cls, path: str, target: str) -> Self | None:
+    def checked(cls, path: str, target: str, given: Mapping[str, str]) -> Self | None:
         """Refuse half a request; None where there is none."""
         if not path and not target:
             return None
@@ -51,8 +56,37 @@ class Table:
             raise Refusal(f"TARGET={target} needs a table, as in: DATA=churn.csv")
         file = Path(path).expanduser().absolute()
         if not file.is_file():
-            raise Refusal(f"DATA={path} is not a file. Give a CSV or Parquet file.")
-        return cls(file, target)
+            raise Refusal(
+                f"DATA={path} is not a file. Give a CSV, a Parquet file or a workbook."
+            )
+        return cls(file, target, given)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a table is, found before anything is made of it."""
+
+    read: str
+    notes: list[str]
+    problems: dict[str, str]
+    """Why each problem fits the target, the likelier first, or why it does not."""
+
+    @property
+    def possible(self) -> list[str]:
+        """The problems that the target allows, the likelier first."""
+        unfit = "not possible"
+        return [
+            name for name, why in self.problems.items() if not why.startswith(unfit)
+        ]
+
+    def told(self, table: Table) -> Iterator[str]:
+        """What a person should see before the questions."""
+        yield f"{table.path.name}: {self.read}"
+        yield from (f"! {note}" for note in self.notes)
+        likely, *others = self.possible
+        yield f"{table.target}: {self.problems[likely]}, so {likely}"
+        if others:
+            yield f"  ({others[0]} is possible too: {self.problems[others[0]]})"
 
 
 def uv() -> str:
@@ -60,15 +94,45 @@ def uv() -> str:
     return shutil.which("uv") or str(CHECKOUT / ".tools" / "bin" / "uv")
 
 
+def survey(table: Table, rendered: Path) -> Survey | None:
+    """Read the table with the tools of a project; None where its release has none that can."""
+    if not (rendered / "tools" / "reading.py").is_file():
+        return None
+    options = ("encoding", "separator", "decimal", "dates")
+    command = [uv(), "run", "--quiet", "--no-project", "--script", "tools/infer.py"]
+    command += [str(table.path), table.target]
+    command += [table.given.get(name, "") for name in options]
+    done = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=rendered,
+        env=_environment(),
+    )
+    if done.returncode:
+        raise Refusal(f"{done.stderr.strip()}\nNo project was made.")
+    return Survey(**json.loads(done.stdout))
+
+
+def answer(found: Survey, data: Mapping[str, object]) -> str:
+    """The problem, where table and answers leave no choice; empty where it is to be asked."""
+    given = str(data.get("problem", ""))
+    if given and given not in found.possible:
+        reason = found.problems.get(given, "it is no problem that the template knows")
+        raise Refusal(f"--data problem={given}: {reason}\nNo project was made.")
+    return given or (found.possible[0] if len(found.possible) == 1 else "")
+
+
 def adopt(table: Table, project: Project) -> None:
     """Set the new project up, and let it adopt the table."""
-    environment = {name: text for name, text in os.environ.items() if name not in OURS}
-    environment["PATH"] = f"{Path(uv()).parent}{os.pathsep}{environment['PATH']}"
     command = [uv(), "run", "python", "tools/adopt.py", str(table.path)]
     command += ["--target", table.target]
+    for name, value in table.given.items():
+        command += [f"--{name}", value] if value else []
     for step in (["make", "setup"], command):
         if subprocess.run(
-            step, check=False, cwd=project.folder, env=environment
+            step, check=False, cwd=project.folder, env=_environment()
         ).returncode:
             raise Refusal(
                 f"the project is in {project.folder}, but '{shlex.join(step)}' failed "
@@ -76,3 +140,9 @@ def adopt(table: Table, project: Project) -> None:
                 f"  cd {shlex.quote(str(project.folder))} && make setup && "
                 f"{shlex.join(command)}"
             )
+
+
+def _environment() -> dict[str, str]:
+    """The environment of a project's own commands."""
+    kept = {name: text for name, text in os.environ.items() if name not in OURS}
+    return kept | {"PATH": f"{Path(uv()).parent}{os.pathsep}{kept['PATH']}"}

@@ -1,5 +1,6 @@
 """The command line: `slipway --help` says what there is."""
 
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,10 @@ TABLE = typer.Option(
 )
 VERSION = typer.Argument(help="The next version, such as 0.2.0.")
 TARGET = typer.Option("--target", help="The column of that table to predict.")
+ENCODING = typer.Option(help="Its encoding, such as cp1252; detected if left out.")
+SEPARATOR = typer.Option(help="What separates its cells: a character, or tab.")
+DECIMAL = typer.Option(help="The decimal mark of its numbers: . or ,")
+DATES = typer.Option(help="The order of its dates: ymd, dmy or mdy.")
 
 
 @contextmanager
@@ -58,17 +63,32 @@ def new(
     ref: Annotated[str, REF] = "",
     table: Annotated[str, TABLE] = "",
     target: Annotated[str, TARGET] = "",
+    encoding: Annotated[str, ENCODING] = "",
+    separator: Annotated[str, SEPARATOR] = "",
+    decimal: Annotated[str, DECIMAL] = "",
+    dates: Annotated[str, DATES] = "",
 ) -> None:
-    """Make a project: ask the questions, render the answers, adopt a table."""
+    """Make a project: read the table, ask the questions, render the answers, adopt the table."""
+    given = {"encoding": encoding, "separator": separator}
+    given |= {"decimal": decimal, "dates": dates}
     with refusing():
         list(releases.restore(project.CHECKOUT))
         request = project.Request.checked(dest, source, ref, copier_arguments or [])
-        own_table = adoption.Table.checked(table, target)
-        made = project.make(request)
+        own_table = adoption.Table.checked(table, target, given)
+        with project.rehearsed(request) as rendered:
+            found = own_table and adoption.survey(own_table, rendered)
+        likely = {}
+        if own_table and found:
+            typer.echo("\n".join(found.told(own_table)) + "\n")
+            likely["problem"] = found.possible[0]
+            if problem := adoption.answer(found, request.data):
+                request = request.answered(problem=problem)
+        made = project.make(request, likely)
         for note in project.notes(request, made):
             typer.echo(f"\n{note}", err=True)
         if own_table and made:
             adoption.adopt(own_table, made)
+            typer.echo(f"Next: cd {shlex.quote(dest)} && make train")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

@@ -33,8 +33,10 @@ def join(path: str, source: str, ref: str, arguments: list[str]) -> Joined | Non
     repository = _repository(path)
     with tempfile.TemporaryDirectory(prefix="slipway-join-") as scratch:
         quietly = ["--quiet", *arguments]
-        request = project.Request.checked(f"{scratch}/ours", source, ref, quietly)
-        made = project.make(request)
+        ours = f"{scratch}/ours/{repository.name}"
+        request = project.Request.checked(ours, source, ref, quietly)
+        with project.rehearsed(request):
+            made = project.make(request)
         if made is None:
             return None
         tree = Path(scratch, "tree")

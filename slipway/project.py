@@ -1,14 +1,17 @@
 """Making a project: check what was asked, try it dry, then let Copier do it."""
 
+import os
 import re
 import subprocess
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import redirect_stderr
-from dataclasses import dataclass
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any, Self
 
 import copier
@@ -51,6 +54,13 @@ class Request:
             data=_data(arguments),
         )
 
+    def answered(self, **more: str) -> Self:
+        """With answers that are settled already."""
+        arguments = [f"--data={name}={value}" for name, value in more.items()]
+        return replace(
+            self, arguments=[*self.arguments, *arguments], data={**self.data, **more}
+        )
+
 
 @dataclass(frozen=True)
 class Project:
@@ -65,13 +75,19 @@ class Project:
         return str(self.answers.get("_commit", ""))
 
 
-def make(request: Request) -> Project | None:
-    """Ask and render; None when Copier was told to change nothing."""
-    _rehearse(request)
+def make(
+    request: Request, likely: Mapping[str, str] = MappingProxyType({})
+) -> Project | None:
+    """Ask and render; None when Copier was told to change nothing.
+
+    What is `likely` is offered as the default of its question.
+    """
     ref = ["--vcs-ref", request.ref] if request.ref else []
     command = [sys.executable, "-W", "ignore", "-m", "copier", "copy", *ref]
     command += [*request.arguments, request.source, str(request.dest)]
-    if subprocess.run(command, check=False).returncode:
+    with _settings(likely) as environment:
+        done = subprocess.run(command, check=False, env=environment)
+    if done.returncode:
         raise Refusal("Copier stopped, as it says above; no project was made.")
     answers = request.dest / ANSWERS_FILE
     if not answers.is_file():
@@ -163,28 +179,46 @@ def _split(argument: str) -> tuple[str, bool, str]:
     return argument, False, ""
 
 
-def _rehearse(request: Request) -> None:
-    """Render with the given answers and write nothing, so that errors come first."""
-    try:
-        # What Copier remarks it will remark again, when it copies.
-        with warnings.catch_warnings(), redirect_stderr(StringIO()):
-            warnings.simplefilter("ignore")
-            worker = copier.run_copy(
-                request.source,
-                request.dest,
-                dict(request.data),
-                vcs_ref=request.ref or None,
-                defaults=True,
-                pretend=True,
-                quiet=True,
+@contextmanager
+def rehearsed(request: Request) -> Iterator[Path]:
+    """A project with the given answers and the default of each other question, made elsewhere so that errors come first."""
+    with TemporaryDirectory(prefix="slipway-") as scratch:
+        folder = Path(scratch, request.dest.name)
+        try:
+            # What Copier remarks it will remark again, when it copies.
+            with warnings.catch_warnings(), redirect_stderr(StringIO()):
+                warnings.simplefilter("ignore")
+                worker = copier.run_copy(
+                    request.source,
+                    folder,
+                    dict(request.data),
+                    vcs_ref=request.ref or None,
+                    defaults=True,
+                    quiet=True,
+                )
+        except (ValueError, UserMessageError) as error:
+            raise Refusal(f"{error}") from error
+        except ProcessExecutionError as error:
+            reason = f"git cannot read {request.source}: {error.stderr}"
+            raise Refusal(reason) from error
+        questions = worker.template.questions_data
+        if unknown := sorted(set(request.data) - set(questions)):
+            raise Refusal(
+                f"--data {unknown[0]} is no question. The questions are: "
+                f"{', '.join(questions)}."
             )
-    except (ValueError, UserMessageError) as error:
-        raise Refusal(f"{error}") from error
-    except ProcessExecutionError as error:
-        raise Refusal(f"git cannot read {request.source}: {error.stderr}") from error
-    questions = worker.template.questions_data
-    if unknown := sorted(set(request.data) - set(questions)):
-        raise Refusal(
-            f"--data {unknown[0]} is no question. The questions are: "
-            f"{', '.join(questions)}."
-        )
+        yield folder
+
+
+@contextmanager
+def _settings(likely: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """The environment in which Copier offers these defaults on top of the user's own."""
+    if not likely:
+        yield dict(os.environ)
+        return
+    own = copier.load_settings()
+    merged = {"defaults": {**own.defaults, **likely}, "trust": list(own.trust)}
+    with TemporaryDirectory(prefix="slipway-") as scratch:
+        file = Path(scratch, "settings.yml")
+        file.write_text(yaml.safe_dump(merged), "utf-8")
+        yield {**os.environ, "COPIER_SETTINGS_PATH": str(file)}

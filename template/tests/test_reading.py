@@ -23,10 +23,17 @@ def test_separators(tmp_path: Path, separator: str) -> None:
     text = separator.join(["a b", "c", ""]) + "\r\n" + (separator.join(['" x,y;z"', " 1 ", ""]) + "\r\n") * 3
     found, habits = cells(tmp_path, text)
     assert list(found) == ["a b", "c", "unnamed_3"]
-    assert (found["a b"][2], found["c"][2], habits.separator) == ("x,y;z", "1", separator)
+    assert (found["a b"][2], found["c"][2], habits.separator) == (
+        "x,y;z",
+        "1",
+        separator,
+    )
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
+@pytest.mark.parametrize(
+    "encoding",
+    ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"],
+)
 def test_encodings(tmp_path: Path, encoding: str) -> None:
     found, habits = cells(tmp_path, "Größe,b\nweiß,x\n".encode(encoding))
     assert found == {"Größe": ["weiß"], "b": ["x"]}
@@ -96,14 +103,30 @@ def test_a_clear_column_of_dates_settles_the_others(tmp_path: Path) -> None:
         (b"\x00\x01\x02\xff\xfe", Habits(), "is no text file"),
         ("a,b\n1,2,3\n", Habits(), "cannot be read as a table"),
         ("a,a\n1,2\n", Habits(), "a is the name of more than one column"),
-        (b"a\n\xff\n", Habits("utf-8"), "is not utf-8 text .byte 0xff at 2.; give another --encoding"),
+        (
+            b"a\n\xff\n",
+            Habits("utf-8"),
+            "is not utf-8 text .byte 0xff at 2.; give another --encoding",
+        ),
         ("a\n1\n", Habits("utf-99"), "--encoding utf-99: unknown"),
         ("a\n1\n", Habits(separator=";;"), "--separator ;;: it is one character"),
         ("a\n1\n", Habits(decimal="'"), "--decimal ': it is"),
         ("a\n1\n", Habits(dates="dym"), "--dates dym: it is ymd, dmy, mdy"),
-        ("d,x\n3/4/2023,1\n", Habits(), "column d: 3/4/2023 can be read in two ways; give --dates dmy"),
-        ("d,x,y\n3/4/2023,31/1/2023,1/31/2023\n", Habits(), "column d: 3/4/2023 can be read in two ways"),
-        ('a\tb\n"1,234"\tx\n', Habits(), "column a: 1,234 can be read in two ways; give --decimal"),
+        (
+            "d,x\n3/4/2023,1\n",
+            Habits(),
+            "column d: 3/4/2023 can be read in two ways; give --dates dmy",
+        ),
+        (
+            "d,x,y\n3/4/2023,31/1/2023,1/31/2023\n",
+            Habits(),
+            "column d: 3/4/2023 can be read in two ways",
+        ),
+        (
+            'a\tb\n"1,234"\tx\n',
+            Habits(),
+            "column a: 1,234 can be read in two ways; give --decimal",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_refused(tmp_path: Path, content: File, given: Habits, why: str) -> None:
@@ -116,8 +139,14 @@ def test_what_was_given_decides(tmp_path: Path) -> None:
     ambiguous = 'a\tb\n"1,234"\tx\n'
     assert cells(tmp_path, ambiguous, Habits(decimal="."))[0]["a"] == ["1234"]
     assert cells(tmp_path, ambiguous, Habits(decimal=","))[0]["a"] == ["1.234"]
-    assert cells(tmp_path, "a b\n1 2\n", Habits(separator=" "))[0] == {"a": ["1"], "b": ["2"]}
-    assert list(cells(tmp_path, "a\tb;c\n1\t2\n", Habits(separator="tab"))[0]) == ["a", "b;c"]
+    assert cells(tmp_path, "a b\n1 2\n", Habits(separator=" "))[0] == {
+        "a": ["1"],
+        "b": ["2"],
+    }
+    assert list(cells(tmp_path, "a\tb;c\n1\t2\n", Habits(separator="tab"))[0]) == [
+        "a",
+        "b;c",
+    ]
     assert cells(tmp_path, "é\n1\n".encode("cp850"), Habits("cp850"))[0] == {"é": ["1"]}
 
 
@@ -156,12 +185,24 @@ def text(place: str, said: str) -> str:
     return f'<c r="{place}" t="inlineStr"><is><t>{said}</t></is></c>'
 
 
-def test_a_workbook_is_read_from_its_first_sheet_that_holds_something(tmp_path: Path) -> None:
+def test_a_workbook_is_read_from_its_first_sheet_that_holds_something(
+    tmp_path: Path,
+) -> None:
     head = row(1, text("A1", "n"), text("B1", "share"), text("C1", "day"), text("D1", "word"))
-    body = row(2, '<c r="A2"><v>3</v></c>', '<c r="B2"><v>0.25</v></c>', '<c r="C2" s="1"><v>45292</v></c>')
+    body = row(
+        2,
+        '<c r="A2"><v>3</v></c>',
+        '<c r="B2"><v>0.25</v></c>',
+        '<c r="C2" s="1"><v>45292</v></c>',
+    )
     workbook(tmp_path / "t.xlsx", {"Empty": "", "Data": head + body, "Other": head})
     reading = read(tmp_path / "t.xlsx")
-    assert reading.frame.to_dict("list") == {"n": ["3"], "share": ["0.25"], "day": ["2024-01-01"], "word": [""]}
+    assert reading.frame.to_dict("list") == {
+        "n": ["3"],
+        "share": ["0.25"],
+        "day": ["2024-01-01"],
+        "word": [""],
+    }
     assert reading.notes == ("sheet Data was read; not Other: move the sheet you want to the front",)
     assert reading.about() == "1 rows and 4 columns: decimal ."
 

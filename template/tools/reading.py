@@ -18,19 +18,38 @@ WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 MARKS = ",;\t|"
 SAMPLE = 200
 """Lines that are looked at to find the separator."""
-MISSING = ["", "-NaN", "-nan", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "#N/A"]
+MISSING = [
+    "",
+    "-NaN",
+    "-nan",
+    "<NA>",
+    "N/A",
+    "NA",
+    "NULL",
+    "NaN",
+    "None",
+    "n/a",
+    "nan",
+    "null",
+    "#N/A",
+]
 """Cells without a value, as training will read them."""
 TIME = r"(?P<time>[ T]\d{1,2}:\d\d(:\d\d(\.\d+)?)?( ?[AaPp][Mm])?)?"
 DATES = {
     "ymd": re.compile(r"(?P<year>\d{4})(?P<mark>[./])(?P<month>\d{1,2})(?P=mark)(?P<day>\d{1,2})" + TIME),
-    "dmy": re.compile(r"(?P<day>\d{1,2})(?P<mark>[./-])(?P<month>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})" + TIME),
-    "mdy": re.compile(r"(?P<month>\d{1,2})(?P<mark>[./-])(?P<day>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})" + TIME),
+    "dmy": re.compile(
+        r"(?P<day>\d{1,2})(?P<mark>[./-])(?P<month>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})" + TIME
+    ),
+    "mdy": re.compile(
+        r"(?P<month>\d{1,2})(?P<mark>[./-])(?P<day>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})" + TIME
+    ),
 }
 """Dates by the order of their parts; those of the ISO form stay as they are."""
 NUMBERS = {
     ".": re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d*)?(e[+-]?\d+)?", re.IGNORECASE),
     ",": re.compile(
-        r"[+-]?(\d+(,\d*)?|\d{1,3}(\.\d{3})+(,\d*)?|\d{1,3}([ \u00a0\u202f]\d{3})+,\d+)(e[+-]?\d+)?", re.IGNORECASE
+        r"[+-]?(\d+(,\d*)?|\d{1,3}(\.\d{3})+(,\d*)?|\d{1,3}([ \u00a0\u202f]\d{3})+,\d+)(e[+-]?\d+)?",
+        re.IGNORECASE,
     ),
 }
 """Numbers by their decimal mark, with or without marks between thousands. 1,234 is one in both ways."""
@@ -89,7 +108,9 @@ def read(table: Path, given: Habits = Habits()) -> Reading:
         raise UnreadableError(f"{table} cannot be read as a table: {error}") from None
     headers = [str(header).strip() or f"unnamed_{n}" for n, header in enumerate(found.frame.columns, 1)]
     if twice := sorted(header for header, times in Counter(headers).items() if times > 1):
-        raise UnreadableError(f"{table}: {', '.join(twice)} is the name of more than one column; rename the others")
+        raise UnreadableError(
+            f"{table}: {', '.join(twice)} is the name of more than one column; rename the others"
+        )
     return found._replace(frame=found.frame.set_axis(headers, axis="columns").reset_index(drop=True))
 
 
@@ -107,14 +128,23 @@ def _parquet(table: Path, given: Habits) -> Reading:
     """The rows with their named index; whatever Python objects a column holds become text, as in a CSV file."""
     frame = pd.read_parquet(table)
     frame = frame.reset_index(drop=not any(frame.index.names))
-    plain = frame.apply(lambda c: c.astype(object).map(str, na_action="ignore") if c.dtype.kind == "O" else c)
+    plain = frame.apply(
+        lambda c: (c.astype(object).map(str, na_action="ignore") if c.dtype.kind == "O" else c)
+    )
     return Reading(plain, Habits(), typed=True)
 
 
 def _workbook(table: Path, given: Habits) -> Reading:
     """The first sheet that holds something, as text; whole numbers and dates as they are shown."""
     try:
-        sheets = pd.read_excel(table, sheet_name=None, header=None, dtype=object, engine="calamine", na_filter=False)
+        sheets = pd.read_excel(
+            table,
+            sheet_name=None,
+            header=None,
+            dtype=object,
+            engine="calamine",
+            na_filter=False,
+        )
     except ImportError:
         mend = "save its sheet as CSV (UTF-8) and give that, or: uv add --group dev python-calamine"
         raise UnreadableError(f"{table} is a workbook, and nothing here reads it: {mend}") from None
@@ -146,7 +176,12 @@ def _text(table: Path, given: Habits) -> Reading:
         raise UnreadableError(f"{table} is no text file")
     mark = given.separator or _separator(text)
     # Without pandas' own idea of a header, a row that is too long is an error and not an index.
-    as_text = {"header": None, "dtype": str, "keep_default_na": False, "skipinitialspace": True}
+    as_text = {
+        "header": None,
+        "dtype": str,
+        "keep_default_na": False,
+        "skipinitialspace": True,
+    }
     cells = pd.read_csv(io.StringIO(text), sep=mark, **as_text).apply(lambda column: column.str.strip())
     found = _settled(table, cells, given, Habits(encoding, mark))
     if encoding == "cp1252":
@@ -159,7 +194,12 @@ def _text(table: Path, given: Habits) -> Reading:
 def _decoded(table: Path, given: str) -> tuple[str, str]:
     """The encoding of a text file, and the text: its mark, UTF-8, UTF-16 by its zeros, or Windows' own."""
     raw = table.read_bytes()
-    marks = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe\0\0": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+    marks = {
+        b"\xef\xbb\xbf": "utf-8-sig",
+        b"\xff\xfe\0\0": "utf-32",
+        b"\xff\xfe": "utf-16",
+        b"\xfe\xff": "utf-16",
+    }
     marked = next((name for mark, name in marks.items() if raw.startswith(mark)), "")
     zeros = raw[:2000].count(0)
     sides = "utf-16-le" if raw[1:2000:2].count(0) > zeros / 2 else "utf-16-be"
@@ -168,10 +208,14 @@ def _decoded(table: Path, given: str) -> tuple[str, str]:
         try:
             return encoding, raw.decode(encoding)
         except LookupError:
-            raise UnreadableError(f"--encoding {encoding}: unknown; utf-8, cp1252 and utf-16 are known") from None
+            raise UnreadableError(
+                f"--encoding {encoding}: unknown; utf-8, cp1252 and utf-16 are known"
+            ) from None
         except UnicodeDecodeError as error:
             wrong = f"byte {raw[error.start]:#04x} at {error.start}"
-    raise UnreadableError(f"{table} is not {encoding} text ({wrong}); give another --encoding, such as cp1252")
+    raise UnreadableError(
+        f"{table} is not {encoding} text ({wrong}); give another --encoding, such as cp1252"
+    )
 
 
 def _separator(text: str) -> str:
@@ -211,9 +255,13 @@ Decided = tuple[dict[int, str], str]
 """What was decided for each column that needs it, by its place, and for the file."""
 
 
-def _decimals(table: Path, headers: list[str], filled: list[pd.Series], given: str, separator: str) -> Decided:
+def _decimals(
+    table: Path, headers: list[str], filled: list[pd.Series], given: str, separator: str
+) -> Decided:
     """The decimal mark of each column of numbers that holds marks."""
-    marked = [place for place, there in enumerate(filled) if there.str.contains(r"\d[.,\u00a0\u202f ]\d").any()]
+    marked = [
+        place for place, there in enumerate(filled) if there.str.contains(r"\d[.,\u00a0\u202f ]\d").any()
+    ]
     ways = {
         place: [mark for mark, number in NUMBERS.items() if _all(filled[place], number)] for place in marked
     }

@@ -132,5 +132,7 @@ def run(
     answer, output = suite.run(folder, files, file, free)
     if answer is None:
         return [f"{file} died:\n{output}"]
-    failed = ["\n".join([text.partition("\n")[0], text[-1500:]]) for text in answer["failed"]]
+    failed = [
+        "\n".join([text.partition("\n")[0], text[-1500:]]) for text in answer["failed"]
+    ]
     return failed or ([f"{file}:\n{output}"] if answer["status"] else [])

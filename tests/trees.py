@@ -27,7 +27,9 @@ PERSON = {
 
 def usual(root: Path) -> Template:
     """A state of the template, for a package whose name is as long as most."""
-    return Template(root, {"package_name": [PACKAGE], **PERSON})
+    # Its default is the name of the folder that the project goes to.
+    named = {"project_name": ["Churn model"], "package_name": [PACKAGE]}
+    return Template(root, {**named, **PERSON})
 
 
 def template(org: str = "") -> Template:

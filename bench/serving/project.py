@@ -138,7 +138,7 @@ def make(folder: Path, count: int) -> Project:
     # As `make new DATA=…` does it, whatever that comes to.
     answers = yaml.safe_load((folder / ANSWERS_FILE).read_text("utf-8"))
     with patch.dict(os.environ, {SETTING: str(project.trains)}):
-        adopt(Table(table, TARGET), Made(folder, answers), {})
+        adopt(Table(table, TARGET, {}), Made(folder, answers))
     install = [uv(), "sync", "--locked", "--quiet", "--no-default-groups"]
     install += ["--group", "serve"]
     call(folder, install, {SETTING: str(project.serves)})

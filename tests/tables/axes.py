@@ -25,6 +25,8 @@ REGRESSION = ("outliers", "always the same", "counts", "negative values")
 """Targets that are a number; all others are classes."""
 LARGE = 2_000_000
 """Cells that a table of one run may have; `make prove` has larger ones."""
+NARROW = 20
+"""Columns of a table whose emitted tests are run each time; `make prove` runs those of wider ones."""
 Shape = Mapping[str, str]
 
 
@@ -37,6 +39,23 @@ def fits(shape: Shape) -> bool:
     """Whether a table can have these values together, and is small enough for one run."""
     rows, width = int(shape["rows"]), int(shape["width"])
     return rows * width <= LARGE
+
+
+def narrow(shape: Shape) -> bool:
+    """Whether a service comes of it whose emitted tests take seconds, not minutes."""
+    alone = shape["width"] == "1" and shape["order"] == "none"
+    useless = shape["missing"] == "a column" or shape["levels"] == "constant"
+    learnable = shape["target"] != "always the same" and not (alone and useless)
+    return int(shape["width"]) <= NARROW and learnable
+
+
+def more(seed: int) -> Iterator[dict[str, str]]:
+    """Narrow shapes, without end."""
+    random = Random(seed)
+    while True:
+        shape = {axis: random.choice(values) for axis, values in AXES.items()}
+        if fits(shape) and narrow(shape):
+            yield shape
 
 
 def covering(seed: int) -> Iterator[dict[str, str]]:

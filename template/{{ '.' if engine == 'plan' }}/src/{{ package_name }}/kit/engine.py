@@ -32,7 +32,7 @@ from .schema import Schema
 
 INSTALL = "uv sync --group fallback"
 MADE_UP, PROBED, HALVINGS = 1_000, 32, 20
-TURNS = 50
+TURNS = 25
 """Features are made odd one after another; of more than this, several at once."""
 GAPS = 0.2
 """The share of missing values among the made-up rows."""

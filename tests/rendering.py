@@ -128,4 +128,5 @@ def tree(folder: Path) -> Tree:
 def render_tree(answers: Mapping[str, str]) -> Tree:
     """The project that these answers make; what is left out takes its default."""
     with tempfile.TemporaryDirectory(prefix="slipway-project-") as folder:
-        return tree(render(Path(folder), answers))
+        # Its default is the name of the folder.
+        return tree(render(Path(folder), {"project_name": "Churn model", **answers}))

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from slipway.adoption import Survey, Table, adopt, answer, uv
+from slipway.project import Project
+from slipway.refusal import Refusal
 from tests.checkout import Checkout
 from tests.drawn import PROVE, SEED
 from tests.matrix.answers import Known
@@ -83,6 +86,7 @@ def test_a_table_of_ones_own_becomes_a_service(
         f"ARGS={shlex.join(arguments)}",
         f"DATA={tables / table}.csv",
         f"TARGET={TABLES[table][0]}",
+        "READ=--encoding utf-8 --separator ,",
     )
     assert done.returncode == 0, done.stdout
     assert TABLES[table][0] in (folder / "schema.yaml").read_text("utf-8")
@@ -95,16 +99,58 @@ def test_a_table_of_ones_own_becomes_a_service(
     assert " passed" in run(folder, *TESTS, bare=False, **lent)
 
 
-def test_a_table_that_is_refused_leaves_a_project_and_the_way_on(
-    checkout: Checkout, tmp_path: Path
+NUMBERS = "amount,size\n" + "".join(f"{n}.5,{n % 7}\n" for n in range(60))
+
+
+@pytest.mark.parametrize(
+    ("content", "target", "arguments", "sentence"),
+    [
+        ("a,b\n", "b", "", "0 rows have a value of b"),
+        (NUMBERS, "amont", "", "no column amont, perhaps amount"),
+        ("a,b\n1,2,3\n", "b", "", "cannot be read as a table"),
+        (NUMBERS, "amount", "--data problem=classification", "not possible: amount"),
+    ],
+)
+def test_a_table_that_is_refused_leaves_nothing(
+    checkout: Checkout,
+    tmp_path: Path,
+    content: str,
+    target: str,
+    arguments: str,
+    sentence: str,
 ) -> None:
-    table = tmp_path / "empty.csv"
-    table.write_text("a,b\n")
-    folder = tmp_path / "project"
-    done = checkout.new(
-        str(folder), "ARGS=--defaults --quiet", f"DATA={table}", "TARGET=b"
-    )
+    table, folder = tmp_path / "table.csv", tmp_path / "project"
+    table.write_text(content)
+    settings = [f"DATA={table}", f"TARGET={target}", "REF=HEAD"]
+    done = checkout.new(str(folder), f"ARGS=--defaults --quiet {arguments}", *settings)
     assert done.returncode != 0
-    assert f"the project is in {folder}" in done.stdout
-    assert f"adopt.py {table} --target b" in done.stdout
-    assert (folder / "pyproject.toml").is_file()
+    assert sentence in done.stdout
+    assert "No project was made" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not folder.exists()
+
+
+def test_the_problem_is_what_the_target_allows() -> None:
+    notes: list[str] = []
+    amount = Survey(
+        "", notes, {"regression": "numbers", "classification": "not possible: x"}
+    )
+    both = Survey("", notes, {"classification": "3 classes", "regression": "numbers"})
+    assert (answer(amount, {}), answer(both, {})) == ("regression", "")
+    assert answer(both, {"problem": "regression"}) == "regression"
+    with pytest.raises(Refusal, match="problem=classification: not possible: x"):
+        answer(amount, {"problem": "classification"})
+    table = Table(Path("t.csv"), "size", {})
+    assert list(both.told(table))[1:] == [
+        "size: 3 classes, so classification",
+        "  (regression is possible too: numbers)",
+    ]
+
+
+def test_a_failure_after_the_project_was_made_names_the_way_on(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("setup:\n\tfalse\n")
+    table = Table(Path("/tables/t.csv"), "b", {"encoding": "", "dates": "dmy"})
+    with pytest.raises(Refusal, match=f"the project is in {tmp_path}") as caught:
+        adopt(table, Project(tmp_path, {}))
+    end = f"cd {tmp_path} && make setup && {uv()} run python tools/adopt.py "
+    assert str(caught.value).endswith(f"{end}/tables/t.csv --target b --dates dmy")

@@ -140,7 +140,10 @@ def test_a_row_that_does_not_fit_is_named_and_the_old_output_stays(
     score(model, source, output)
     before = output.read_bytes()
     rows = pd.read_parquet(source)
-    column = next(c for c in schema.inputs if c.type in ("number", "category", "boolean", "integer"))
+    typed = [c for c in schema.inputs if c.type != "text"]
+    if not typed:
+        pytest.skip("every text fits a column of text")
+    column = typed[0]
     rows[column.header] = rows[column.header].astype(object)
     rows.loc[180, column.header] = "nonsense"
     rows[column.header] = rows[column.header].astype(str)

@@ -274,7 +274,7 @@ def test_a_plan_that_says_something_else_is_not_taken(
 ) -> None:
     def bent(fitted: Any) -> Any:
         spec = compiled(fitted)
-        spec["steps"][0][wrong] = spec["steps"][0][wrong] + (1e-6 if wrong == "value" else 0.3)
+        spec["steps"][0][wrong] = spec["steps"][0][wrong] + (1e-6 if wrong == "value" else 1.0)
         return spec
 
     learned = train.Learned(_estimator(prepared), {}, [])

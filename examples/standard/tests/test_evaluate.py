@@ -233,10 +233,11 @@ def test_the_card_says_how_it_was_split_and_how_it_decides(
     model = Model(held, Manifest(run="none", decision=decision), lambda features: features["size"])
     rows = Rows(np.arange(40), np.arange(40, 50), [])
     data = Prepared(held, ROWS, rows, np.arange(50.0), ROWS)
-    about = {"version": "7", "choice": "With scikit-learn"}
+    about = {"version": "7", "choice": "With scikit-learn", "note": "Calibration: none"}
     exam = half_right()._replace(model=model)
     card = evaluate.write_card(exam, measured, [], params(how), data, **about).read_text(encoding="utf-8")
     assert said in card
+    assert "\nCalibration: none\n" in card
     assert (", none newer than the test rows by `seen`" in card) == (how == "time")
     assert ("It decides by" in card) == bool(decision)
     assert "| kind = a | 25 | 0.52 |" in card
@@ -245,14 +246,16 @@ def test_the_card_says_how_it_was_split_and_how_it_decides(
 def test_a_table_of_the_card() -> None:
     lines = ["| name | allowed |", "| --- | --- |", "| a&#124;b | 1 |"]
     assert evaluate._table(("name", "allowed"), [("a|b", 1)]).splitlines() == lines
+    assert evaluate._table(("name", "allowed"), []) == "None."
 
 
 @pytest.mark.parametrize(
     ("about", "said"),
     [
         ({"type": "number"}, "any"),
-        ({"type": "number", "min": 0}, "0.0 to "),
-        ({"type": "number", "max": 5, "nullable": True}, " to 5.0, or missing"),
+        ({"type": "number", "min": 0}, "0 to "),
+        ({"type": "number", "max": 0.5, "nullable": True}, " to 0.5, or missing"),
+        ({"type": "integer", "min": 0, "max": 5}, "0 to 5"),
         ({"type": "category", "categories": ["a", "b"]}, "a, b"),
     ],
 )

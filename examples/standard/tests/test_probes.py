@@ -103,5 +103,19 @@ def test_an_engine_is_tried_on_what_is_odd(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_price_of_a_row_is_the_best_of_several_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timeit, "repeat", lambda call, number, repeat: [3e-3 * number, 2e-3 * number])
+    costs = iter([3e-3, 2e-3, *[4e-3] * (engine.TIMES - 2), 0.0])
+    monkeypatch.setattr(timeit, "timeit", lambda call, number: next(costs) * number)
     assert engine._micros(lambda: None) == pytest.approx(2_000)
+    slow = iter([0.3, 0.2])
+    monkeypatch.setattr(timeit, "timeit", lambda call, number: next(slow) * number)
+    assert engine._micros(lambda: None) == pytest.approx(300_000), "a slow call is not repeated for long"
+
+
+def test_many_features_are_made_odd_in_few_turns() -> None:
+    rows = {f"x{n}": np.arange(40.0) for n in range(2 * engine.TURNS + 1)}
+    schema: Any = SimpleNamespace(problem="regression", positive=0)
+    gaps = dict(engine._probes(schema, {}, lambda rows: rows["x0"], rows))["missing numbers"]
+    assert len(gaps["x0"]) == engine.TURNS * engine.PROBED
+    odd = [np.isnan(values) for values in gaps.values()]
+    assert all(places.sum() == engine.PROBED for places in odd)
+    assert np.logical_or.reduce(odd).all()

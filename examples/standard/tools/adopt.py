@@ -1,8 +1,6 @@
 """Your own table instead of the demo's: ``adopt`` writes all that follows from it, or nothing."""
 
-import csv
 import hashlib
-import io
 import re
 import shutil
 import tempfile
@@ -16,6 +14,7 @@ import pandas as pd
 import typer
 import yaml
 from infer import Inference, infer
+from reading import Habits, Reading, UnreadableError, is_parquet, read
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
@@ -69,13 +68,17 @@ class SchemaDumper(yaml.SafeDumper):
 SchemaDumper.add_representer(tuple, lambda d, row: d.represent_sequence("tag:yaml.org,2002:seq", row, True))
 
 
-def adopt(root: Path, table: Path, target: str, encoding: str = "utf-8") -> Inference:
+def adopt(root: Path, table: Path, target: str, given: Habits = Habits()) -> Inference:
     """Make the project in ``root`` one about ``table``. After an error nothing has changed."""
     before, demo = Schema.load(root / "schema.yaml"), untouched(root / "schema.yaml")
+    try:
+        reading = read(table, given)
+    except UnreadableError as error:
+        raise UserError(str(error)) from None
     source = "data/raw.parquet" if is_parquet(table) else "data/raw.csv"
     with tempfile.TemporaryDirectory(prefix=".adopt-", dir=root) as scratch:
         new, old = Path(scratch, "new"), Path(scratch, "old")
-        found = prepare(root, new, read(table, encoding), source, target, demo)
+        found = prepare(root, new, reading, source, target, demo)
         swap(root, new, old, DEMO_TABLE + (DEMO_MADE if demo else ()))
     if not demo:
         kept = "versions trained on the earlier table stay, but cannot be compared with new ones; the service"
@@ -88,14 +91,16 @@ def adopt(root: Path, table: Path, target: str, encoding: str = "utf-8") -> Infe
     return found
 
 
-def prepare(root: Path, new: Path, raw: pd.DataFrame, source: str, target: str, demo: bool) -> Inference:
+def prepare(root: Path, new: Path, reading: Reading, source: str, target: str, demo: bool) -> Inference:
     """Write into ``new`` every file that changes, and check that they fit together."""
     before, params = Schema.load(root / "schema.yaml"), Params.load(root / "params.yaml")
     (new / CODE).mkdir(parents=True)
     (new / "data").mkdir()
+    raw = reading.frame
     (raw.to_parquet if is_parquet(new / source) else raw.to_csv)(new / source, index=False)
     # What training will read, with its idea of which cells are missing.
     found = infer(data.load(str(new / source)), target, before.problem)
+    found = found._replace(read=reading.about(), warnings=[*reading.notes, *found.warnings])
     (new / "schema.yaml").write_text(schema_text(found, before.problem), encoding="utf-8")
     schema = Schema.load(new / "schema.yaml")
     how = split_how(schema, params, load(schema, str(new / source)))
@@ -120,35 +125,15 @@ def show(found: Inference, console: Console) -> None:
         block = column.block
         called = " → ".join(dict.fromkeys([column.header, block.get("name", column.header)]))
         values = block.get("classes") or block.get("categories") or ()
-        allowed = f"{block['min']} to {block['max']}" if "min" in block else ", ".join(map(str, values))
+        limits = f"{block['min']:.12g} to {block['max']:.12g}" if "min" in block else ""
+        allowed = limits or ", ".join(map(str, values))
         use = ", ".join(filter(None, [column.use, block.get("type"), "or missing" * ("nullable" in block)]))
         listing.add_row(*map(escape, (called, use, allowed, column.why)))
+    console.print(f"Read {escape(found.read)}", soft_wrap=True)
     console.print(listing)
     for sentence in found.warnings:
         console.print(f"[yellow]![/] {escape(sentence)}", soft_wrap=True)
     console.print("Read schema.yaml through, then: make train")
-
-
-def is_parquet(table: Path) -> bool:
-    return table.suffix.lower() == ".parquet"
-
-
-def read(table: Path, encoding: str) -> pd.DataFrame:
-    """The table as it stands there: a CSV's cells as text, without the blanks around them."""
-    if table.suffix.lower() in (".xlsx", ".xls", ".ods"):
-        raise UserError(f"{table} is a workbook: save its sheet as CSV (UTF-8), and adopt that")
-    try:
-        frame = _parquet(table) if is_parquet(table) else _csv(table, encoding)
-    except LookupError:
-        raise UserError(f"{encoding} is no encoding known here; utf-8, cp1252 and utf-16 are") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{table} is not {encoding} text; try --encoding cp1252") from None
-    except (OSError, ValueError, csv.Error) as error:
-        raise UserError(f"{table} cannot be read as a table: {error}") from None
-    headers = [str(header) or f"unnamed_{place}" for place, header in enumerate(frame.columns, 1)]
-    if twice := sorted({header for header in headers if headers.count(header) > 1}):
-        raise UserError(f"{table}: {', '.join(twice)} heads more than one column; rename the others")
-    return frame.set_axis(headers, axis="columns")
 
 
 def untouched(path: Path) -> bool:
@@ -221,32 +206,26 @@ def still_named(root: Path, stale: set[str]) -> Iterator[str]:
                 yield f"{path.name} line {number} still names `{name}`, which the table does not have"
 
 
-def _parquet(table: Path) -> pd.DataFrame:
-    """The rows with their named index; whatever Python objects a column holds become text, as in a CSV."""
-    frame = pd.read_parquet(table)
-    frame = frame.reset_index(drop=not any(frame.index.names))
-    return frame.apply(lambda c: c.astype(object).map(str, na_action="ignore") if c.dtype.kind == "O" else c)
-
-
-def _csv(table: Path, encoding: str) -> pd.DataFrame:
-    text = table.read_bytes().decode(encoding).lstrip("\ufeff\r\n")
-    if not text.strip():
-        raise UserError(f"{table} is empty")
-    # The mark that cuts the header into most columns.
-    mark = max(",;\t|", key=lambda mark: len(next(csv.reader(io.StringIO(text), delimiter=mark))))
-    # Without pandas' own idea of a header, a row that is too long is an error and not an index.
-    as_text = {"header": None, "dtype": str, "keep_default_na": False, "skipinitialspace": True}
-    cells = pd.read_csv(io.StringIO(text), sep=mark, **as_text).apply(lambda column: column.str.strip())
-    return cells.iloc[1:].set_axis(cells.iloc[0].tolist(), axis="columns")
+ENCODING = "The encoding of a text file, such as cp1252."
+SEPARATOR = "What separates its cells: one character, or the word tab."
+DECIMAL = "The decimal mark of its numbers: . or ,"
+DATES = "The order of its dates: ymd, dmy or mdy."
 
 
 def main(
-    table: Annotated[Path, typer.Argument(help="Your table: a .csv or .parquet file.")],
+    table: Annotated[Path, typer.Argument(help="Your table: a text file (CSV), Parquet, or a workbook.")],
     target: Annotated[str, typer.Option(help="The column to predict, as its header calls it.")],
-    encoding: Annotated[str, typer.Option(help="The encoding of a CSV file.")] = "utf-8",
+    encoding: Annotated[str, typer.Option(help=ENCODING)] = "",
+    separator: Annotated[str, typer.Option(help=SEPARATOR)] = "",
+    decimal: Annotated[str, typer.Option(help=DECIMAL)] = "",
+    dates: Annotated[str, typer.Option(help=DATES)] = "",
 ) -> None:
-    """Make this project yours: infer schema.yaml from your own table and take it in."""
-    show(adopt(Path(), table, target, encoding), Console(highlight=False))
+    """Make this project yours: infer schema.yaml from your own table and take it in.
+
+    How the file is written is detected. The options are for what it cannot tell.
+    """
+    found = adopt(Path(), table, target, Habits(encoding, separator, decimal, dates))
+    show(found, Console(highlight=False))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,20 @@
-"""From a stranger's table to the parts of schema.yaml: its target, its columns, and what to beware of."""
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["numpy>=2.2", "pandas>=3.0,<4", "pyarrow>=20,<26", "pydantic>=2.12", "python-calamine>=0.4", "scikit-learn>=1.8"]
+# ///
+"""From a table to the parts of schema.yaml: its target, its columns, and what to beware of.
 
+`uv run --script tools/infer.py TABLE TARGET` prints as JSON what ``adopt`` would find, and changes nothing.
+"""
+
+import json
 import math
 import re
+import sys
 import unicodedata
 from difflib import get_close_matches
 from itertools import count
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +23,14 @@ from sklearn.metrics import r2_score, recall_score
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+# As a script it runs without the project's environment, from these sources alone.
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
+from reading import Habits, UnreadableError, read
+
 from fraud_watch.kit import UserError
+from fraud_watch.kit.cells import cast
 from fraud_watch.kit.columns import Numbers, plain
-from fraud_watch.kit.table import cast
 
 FEWEST_ROWS, MOST_CLASSES = 20, 50
 MOST_CATEGORIES, FEWEST_PER_CATEGORY = 200, 4
@@ -29,11 +44,10 @@ KEYS = {"id", "key", "index", "row", "unnamed"}
 PERSONAL = {"name", "firstname", "lastname", "surname", "birth", "birthday", "dob", "iban", "passport"}
 PERSONAL |= {"email", "mail", "phone", "mobile", "address", "street", "ssn"}
 EMAIL = r"[^@\s]+@[^@\s]+\.\w+"
-FOREIGN = {
-    "numbers with decimal commas; write them with a point": r"-?\d{1,3}(\.?\d{3})*,\d+",
-    "dates, but not ISO ones; write them as 2024-01-31": r"\d{1,2}([./-])\d{1,2}\1\d{2,4}( .*)?",
-}
-"""Cells as other habits write them, which pass for text here."""
+ALMOST = 0.9
+"""A column of which so many cells are numbers or dates was perhaps meant to be one."""
+MOST_LIKELY_CLASSES = 10
+"""More different whole numbers than this are rather amounts than classes."""
 Block = dict[str, Any]
 
 
@@ -52,17 +66,14 @@ class Inference(NamedTuple):
     target: Finding
     columns: tuple[Finding, ...]
     warnings: list[str]
+    read: str = ""
+    """How the file was read."""
 
 
 def infer(frame: pd.DataFrame, target: str, problem: str) -> Inference:
     """What the table's columns seem to be, and which of them the target."""
     headers, size = list(frame.columns), len(frame)
-    if target not in headers:
-        near = "".join(f", perhaps {name}" for name in get_close_matches(target, headers, 1, 0.5))
-        raise UserError(f"the table has no column {target}{near}; it has {', '.join(headers)}")
-    frame = frame[frame[target].notna()].reset_index(drop=True)
-    if len(frame) < FEWEST_ROWS:
-        raise UserError(f"{len(frame)} rows have a value of {target}; it takes {FEWEST_ROWS} or more")
+    frame = known(frame, target)
     blocks = named(headers)
     seek = _classes if problem == "classification" else _value
     goal, truth = seek(target, blocks.pop(target), frame[target])
@@ -70,8 +81,8 @@ def infer(frame: pd.DataFrame, target: str, problem: str) -> Inference:
     warnings = [few] if size > len(frame) else []
     columns = tuple(describe(header, block, frame[header]) for header, block in blocks.items())
     for found in columns:
-        if habit := _foreign(frame[found.header]):
-            warnings.append(f"{found.header} seems to hold {habit}, then adopt again")
+        if found.block.get("type", "text") in ("text", "category") and (stray := _strays(frame[found.header])):
+            warnings.append(f"{found.header} {stray}: correct or empty them, then adopt again")
         if found.use == "ignored":
             warnings.append(f"{found.header} is ignored: {found.why}")
         elif found.use == "input" and (score := foresight(found, frame, truth, problem)) >= SUSPICIOUS:
@@ -80,6 +91,37 @@ def infer(frame: pd.DataFrame, target: str, problem: str) -> Inference:
     if not any(found.use == "input" for found in columns):
         raise UserError(f"beside {target} the table has no column to learn from")
     return Inference(goal, columns, warnings)
+
+
+def known(frame: pd.DataFrame, target: str) -> pd.DataFrame:
+    """The rows that have a target."""
+    headers = list(frame.columns)
+    if target not in headers:
+        near = "".join(f", perhaps {name}" for name in get_close_matches(target, headers, 1, 0.5))
+        raise UserError(f"the table has no column {target}{near}; it has {', '.join(headers)}")
+    frame = frame[frame[target].notna()].reset_index(drop=True)
+    if len(frame) < FEWEST_ROWS:
+        raise UserError(f"{len(frame)} rows have a value of {target}; it takes {FEWEST_ROWS} or more")
+    if frame[target].nunique() == 1:
+        raise UserError(f"{target} is always {frame[target].iloc[0]}: there is nothing to learn")
+    return frame
+
+
+def problems(frame: pd.DataFrame, target: str) -> dict[str, str]:
+    """What each problem's inference would say of the target: why it fits, the likelier first, or why it does not."""
+    cells = known(frame, target)[target]
+    fit: dict[str, str] = {}
+    unfit: dict[str, str] = {}
+    for problem, seek in (("classification", _classes), ("regression", _value)):
+        try:
+            fit[problem] = seek(target, {}, cells)[0].why
+        except UserError as error:
+            unfit[problem] = f"not possible: {error}"
+    if len(fit) == 2 and cells.nunique() > MOST_LIKELY_CLASSES:
+        fit = dict(reversed(fit.items()))
+    if not fit:
+        raise UserError("; ".join(unfit.values()))
+    return fit | unfit
 
 
 def named(headers: list[str]) -> dict[str, Block]:
@@ -164,8 +206,6 @@ def _classes(header: str, block: Block, cells: pd.Series) -> tuple[Finding, Numb
     """The target of a classification, and codes of its classes."""
     words = _words(cells).str.replace(r"^(-?\d+)\.0$", r"\1", regex=True)
     counts, whole = words.value_counts(), bool(words.str.fullmatch(r"0|-?[1-9]\d*").all())
-    if len(counts) == 1:
-        raise UserError(f"{header} is always {words.iloc[0]}: there is nothing to learn")
     if len(counts) > max(2, min(MOST_CLASSES, len(words) // 5)) or (_fits("number", words) and not whole):
         remedy = "to predict numbers, make a project with problem=regression; else group them"
         raise UserError(f"{header} has {len(counts)} different values in {len(words)} rows: {remedy}")
@@ -210,10 +250,15 @@ def _useless(words: pd.Series, gaps: bool, kind: str, tokens: set[str]) -> str:
     return ""
 
 
-def _foreign(cells: pd.Series) -> str:
-    """What almost all cells look like to a person, though no type of ours reads it."""
+def _strays(cells: pd.Series) -> str:
+    """The cells that keep a column from being one of numbers or dates, where they are few."""
     words = _words(cells)
-    return next((habit for habit, look in FOREIGN.items() if words.str.fullmatch(look).mean() > 0.9), "")
+    for kind in ("number", "datetime"):
+        bad = cast(kind, words)[1]
+        if 0 < bad.sum() <= (1 - ALMOST) * len(words):
+            few = "1 cell that is" if bad.sum() == 1 else f"{bad.sum()} cells that are"
+            return f"has {few} no {kind}, such as '{words[bad].iloc[0][:30]}'"
+    return ""
 
 
 def _words(cells: pd.Series) -> pd.Series:
@@ -223,3 +268,13 @@ def _words(cells: pd.Series) -> pd.Series:
 
 def _fits(kind: str, words: pd.Series) -> bool:
     return not cast(kind, words)[1].any()
+
+
+if __name__ == "__main__":
+    try:
+        table, goal, *given = sys.argv[1:]
+        taken = read(Path(table), Habits(*given))
+        ways = problems(taken.cells(), goal)
+        print(json.dumps({"read": taken.about(), "notes": taken.notes, "problems": ways}))
+    except (UnreadableError, UserError) as refusal:
+        sys.exit(str(refusal))

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from infer import Inference, bounds, named
+from infer import Inference, bounds, named, problems
+from reading import Habits
 from rich.console import Console
 
 from fraud_watch.kit import UserError
@@ -178,23 +179,25 @@ def test_parquet_keeps_its_types(rows: pd.DataFrame, root: Path, tmp_path: Path)
         assert (schema.target.classes, schema.target.positive) == ((0, 1), 1)
 
 
-def test_a_workbook_is_to_be_saved_as_csv(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"t\.xlsx is a workbook: save its sheet as CSV"):
-        adopt.read(tmp_path / "t.xlsx", "utf-8")
-
-
-@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
-def test_files_as_they_come(tmp_path: Path, separator: str) -> None:
-    text = separator.join(["a b", "c", ""]) + "\r\n" + (separator.join(['" x,y;z"', " 1 ", ""]) + "\r\n") * 3
-    (tmp_path / "t.csv").write_bytes("\ufeff".encode() + text.encode())
-    frame = adopt.read(tmp_path / "t.csv", "utf-8")
-    assert list(frame.columns) == ["a b", "c", "unnamed_3"]
-    assert frame.iloc[2].tolist()[:2] == ["x,y;z", "1"]
-
-
 def test_another_encoding(take: Take, rows: pd.DataFrame, root: Path) -> None:
-    take(rows.to_csv(index=False).encode("cp1252"), encoding="cp1252")
+    found = take(rows.to_csv(index=False, sep=";", decimal=",").encode("cp1252"))
+    assert found.read == "120 rows and 14 columns: cp1252, separated by semicolon, decimal ,"
+    assert "read as cp1252, with words such as 'Größe'" in said(found)
     assert "Größe" in (root / "data" / "raw.csv").read_text(encoding="utf-8")
+    assert Schema.load(root / "schema.yaml").columns[0].type == "number"
+
+
+def test_the_problem_follows_from_the_target() -> None:
+    def fitting(*cells: str) -> list[str]:
+        found = problems(pd.DataFrame({"result": [*cells] * (60 // len(cells))}), "result")
+        return [problem for problem, why in found.items() if "not possible" not in why]
+
+    assert fitting("yes", "no") == fitting("0", "1") == ["classification"]
+    assert fitting("0.5", "1", "2") == ["regression"]
+    assert fitting("1", "2", "3") == ["classification", "regression"], "either, but rather classes"
+    assert fitting(*map(str, range(12))) == ["regression", "classification"], "either, but rather amounts"
+    with pytest.raises(UserError, match=r"not possible: .*problem=regression.*; not possible: .*problem="):
+        fitting(*[f"w{n}" for n in range(60)])
 
 
 def test_names_are_identifiers_and_unique() -> None:
@@ -214,12 +217,14 @@ def test_ranges_are_rounded_outwards() -> None:
 def test_what_to_beware_of(take: Take, rows: pd.DataFrame) -> None:
     rows["copy"] = pd.factorize(rows["result"])[0] if CLASSES else rows["result"] * 2
     rows.loc[:4, "result"] = np.nan
-    rows["price"] = [f"1.{n + 100},5" for n in range(ROWS)]
-    rows["sold"] = [f"{n % 28 + 1}.{n % 12 + 1}.2024 10:00" for n in range(ROWS)]
-    warned = said(take(rows))
-    assert "price seems to hold numbers with decimal commas" in warned
-    assert "sold seems to hold dates, but not ISO ones" in warned
-    assert warned.count("seems to hold") == 2
+    rows["price"] = [f"{n}.5" for n in range(ROWS)]
+    rows["sold"] = [f"2024-{n % 12 + 1:02}-{n % 28 + 1:02}T10:00" for n in range(ROWS)]
+    rows.loc[7, "price"], rows.loc[9, "sold"] = "?", "soon"
+    found = take(rows)
+    warned = said(found)
+    assert "price has 1 cell that is no number, such as '?': correct or empty them" in warned
+    assert "sold has 1 cell that is no datetime, such as 'soon'" in warned
+    assert warned.count("such as") == 2
     assert "5 of 120 rows have no result" in warned
     assert "copy alone tells result" in warned
     assert "Weight" not in warned
@@ -252,8 +257,7 @@ def table(pattern: str) -> str:
 
 GOOD = table("{third}")
 REFUSED: dict[str, tuple[str | bytes, dict[str, str], str]] = {
-    "no encoding": (GOOD, {"encoding": "utf-99"}, "no encoding"),
-    "another encoding": ("ä,result\n".encode("latin-1"), {}, "not utf-8 text"),
+    "no encoding": (GOOD, {"given": Habits("utf-99")}, "--encoding utf-99: unknown"),
     "no target": (GOOD, {"target": "resul"}, "perhaps result; it has a, result"),
     "empty": ("", {}, "is empty"),
     "blank": ("\n \n", {}, "is empty"),
@@ -261,7 +265,7 @@ REFUSED: dict[str, tuple[str | bytes, dict[str, str], str]] = {
     "twice": (GOOD.replace("a,result", "result,result"), {}, "more than one column"),
     "ragged": (GOOD + "1,2,3\n", {}, "cannot be read"),
     "alone": ("result\n" + "".join(f"{n % 3}\n" for n in range(60)), {}, "no column to learn from"),
-    "one value": (table("1"), {}, "always 1" if CLASSES else "problem=classification"),
+    "one value": (table("1"), {}, "always 1"),
     "words": (table("w{n}"), {}, "group them" if CLASSES else "problem=classification"),
 }
 if CLASSES:

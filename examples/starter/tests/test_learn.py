@@ -61,7 +61,7 @@ def test_mistakes_are_counted_by_kind_and_cost(
 def test_weights_and_calibration_are_put_around_the_pipeline() -> None:
     rows, truth = np.linspace(-1.0, 1.0, 40).reshape(-1, 1), np.array([0.0, 1.0] * 20)
     for imbalance, weight in (("weights", "balanced"), ("none", None)):
-        learning = Learning.model_validate({"imbalance": imbalance})
+        learning = Learning.model_validate({"imbalance": imbalance, "calibration": "sigmoid"})
         fitted = assemble(Pipeline([("model", LogisticRegression())]), learning, seed=1).fit(rows, truth)
         (calibrated,) = fitted.calibrated_classifiers_
         assert calibrated.estimator["model"].class_weight == weight

@@ -39,6 +39,8 @@ def check(schema: Schema, learning: Learning, target: Numbers, where: str) -> No
         raise UserError(f"{where} have fewer than {fewest:.0f} of class {', '.join(few)}: {mend}")
 
 
+MOST_CURVES = 8
+"""Classes that a plot shows, so that its legend does not cover the curves."""
 Folds = list[tuple[Numbers, Numbers]]
 """The truth of each fold's rows, and what an estimator says of them that has not seen them."""
 
@@ -145,19 +147,34 @@ def plots(model: Model, truth: Numbers, raw: Numbers) -> dict[str, Figure]:
     schema, names = model.schema, np.array(model.schema.target.names)
     curves = Figure(figsize=(17.0, 4.5), layout="constrained", dpi=110)
     roc, recall, calibration = curves.subplots(1, 3)
-    for code in [schema.positive] if len(names) == 2 else range(len(names)):
+    frequent = np.argsort(-np.bincount(truth.astype(int), minlength=len(names)), kind="stable")
+    largest = 0.0
+    for code in [schema.positive] if len(names) == 2 else frequent[:MOST_CURVES].tolist():
         of, chance, name = truth == code, raw[:, code], names[code]
         measures.RocCurveDisplay.from_predictions(of, chance, name=name, ax=roc)
         measures.PrecisionRecallDisplay.from_predictions(of, chance, name=name, ax=recall)
-        CalibrationDisplay.from_predictions(of, chance, strategy="quantile", name=name, ax=calibration)
-    roc.set_title("ROC")
-    recall.set_title("Precision and recall")
+        drawn = CalibrationDisplay.from_predictions(of, chance, strategy="quantile", name=name, ax=calibration)
+        largest = max(largest, drawn.prob_true.max(), drawn.prob_pred.max())
+    if 0 < largest < 0.5:
+        # The figures of a rare class would be a dot in the corner of a square that goes to 1.
+        calibration.set(xlim=(0, largest * 1.1), ylim=(0, largest * 1.1))
+    of_those = f" of the {MOST_CURVES} most frequent classes" if len(names) > MOST_CURVES else ""
+    roc.set_title(f"ROC{of_those}")
+    recall.set_title(f"Precision and recall{of_those}")
     calibration.set_title("Calibration: predicted against observed")
-    confusion = Figure(figsize=(6.0, 4.5), layout="constrained", dpi=110)
+    for axes in (roc, recall, calibration):
+        axes.legend(fontsize="small")
+    side = max(4.5, 0.3 * len(names) + 1.5)
+    confusion = Figure(figsize=(side + 1.5, side), layout="constrained", dpi=110)
     square = confusion.subplots()
     said = names[task.decide(schema, model.manifest.decision, raw)]
     measures.ConfusionMatrixDisplay.from_predictions(
-        names[truth.astype(int)], said, labels=names, cmap="Blues", colorbar=False, ax=square
+        *(names[truth.astype(int)], said),
+        labels=names,
+        xticks_rotation="vertical" if len(names) > MOST_CURVES else "horizontal",
+        cmap="Blues",
+        colorbar=False,
+        ax=square,
     )
     square.set_title("Confusion on the test rows")
     return {"curves": curves, "confusion": confusion}

@@ -240,11 +240,14 @@ def write_card(
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
+    if not (body := list(rows)):
+        return "None."
+    lines = [head, ["---"] * len(head), *body]
     return "\n".join(f"| {' | '.join(str(c).replace('|', '&#124;') for c in line)} |" for line in lines)
 
 
 def _limits(column: Column) -> str:
-    low, high = ("" if bound is None else str(bound) for bound in (column.min, column.max))
+    bounds = (column.min, column.max)
+    low, high = ("" if bound is None else str(bound).removesuffix(".0") for bound in bounds)
     said = ", ".join(column.categories) or (f"{low} to {high}" if low or high else "any")
     return said + (", or missing" if column.nullable else "")

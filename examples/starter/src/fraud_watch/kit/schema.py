@@ -193,6 +193,16 @@ class Schema(File):
             target = np.array(self.target.classes, dtype="O")[target.astype(int)]
         return {c.name: Bins.of(columns[c.name]) for c in told} | {self.target.name: Bins.of(target)}
 
+    @cached_property
+    def record_bytes(self) -> int:
+        """What a record takes as JSON, with the longest of its categories and some room for each text."""
+        room = {"text": 1_000, "category": 0}
+        values = {
+            c.name: max([room.get(c.type, 32), *(len(json.dumps(word)) for word in c.categories)])
+            for c in self.inputs
+        }
+        return sum(len(json.dumps(name)) + size + len(": , ") for name, size in values.items())
+
     def example(self) -> dict[str, Any]:
         """One record to send, as JSON."""
         return {column.name: column.sample_value() for column in self.inputs}

@@ -38,7 +38,7 @@ class Settings(Environment):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     reload_seconds: Annotated[float, Field(gt=0)] = 1.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    max_body_bytes: Annotated[int, Field(ge=1)] = 2_000_000
+    max_body_bytes: Annotated[int, Field(ge=1)] | None = None
     max_in_flight: Annotated[int, Field(ge=1)] = 256
     request_seconds: Annotated[float, Field(gt=0)] = 10.0
     cors_origins: str = ""

@@ -31,6 +31,8 @@ ASSETS = "/static-offline-docs/"
 PROBES = {"/healthz", "/readyz"}
 """Paths that pass without admission: a platform that asks must not be turned away."""
 MOST_HEADERS = 100
+BODY_BYTES = 2_000_000
+"""What a body may take where neither the settings nor a champion says so."""
 SWEEP = 0.2
 """Seconds between two looks at what takes too long."""
 MOST_LINES = 50_000
@@ -178,7 +180,8 @@ class Front:
 
     def bounded(self, call: Call, receive: Receive) -> Receive:
         """``receive``, but for bodies that say or turn out to be too long."""
-        most, seen = self.settings.max_body_bytes, 0
+        serving, seen = self.live.serving, 0
+        most = self.settings.max_body_bytes or (serving.body_bytes if serving else BODY_BYTES)
         if int(call.headers.get(b"content-length", b"0")) > most:
             raise Refusal(413, "Body too large", f"At most {most} bytes")
 

@@ -56,7 +56,9 @@ def refusal(error: Exception) -> Refusal:
     if not isinstance(error, ValidationError | RequestValidationError):
         log.error("a request failed", exc_info=error)
         return Refusal(500, "Internal error", "The service's log says more")
-    errors = [FieldError(field=".".join(map(str, e["loc"])), detail=e["msg"]) for e in error.errors()[:100]]
+    # Fields that the schema does not know come first: they are often the others, misspelt.
+    found = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[:100]
+    errors = [FieldError(field=".".join(map(str, e["loc"])), detail=e["msg"]) for e in found]
     named = ", ".join(e.field for e in errors if e.field) or "the body"
     return Refusal(422, "The request does not fit the schema", f"Wrong: {named}", errors=errors)
 

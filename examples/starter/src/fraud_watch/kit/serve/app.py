@@ -23,11 +23,12 @@ from starlette.types import ASGIApp
 
 from .. import UserError
 from ..predictor import Model
+from ..schema import MOST
 from ..settings import PROJECT, Settings
 from ..store import Champion, Store
 from ..task import Answer
 from . import PROBLEM_JSON, Problem, Refusal, documented, refusal
-from .front import Front, Part
+from .front import BODY_BYTES, Front, Part
 from .telemetry import Metrics
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Serving:
     def __init__(self, champion: Champion, model: Model, metrics: Metrics) -> None:
         self.champion, self.model, self.metrics = champion, model, metrics
         self.version, self.reader = champion.version, model.schema.reader
+        self.body_bytes = max(BODY_BYTES, MOST * model.schema.record_bytes)
         self.waiting: list[tuple[dict[str, Any], asyncio.Future[dict[str, Any]]]] = []
         self.at_work = False
         records = [self.reader.one(json.dumps(model.schema.example()).encode())]

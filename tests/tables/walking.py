@@ -132,11 +132,15 @@ TESTS = tuple(
 
 
 def run(
-    folder: Path, files: Tree, file: str, free: Queue[suite.Server]
+    folder: Path,
+    files: Tree,
+    file: str,
+    free: Queue[suite.Server],
+    more: Sequence[str] = (),
 ) -> Sequence[str]:
-    """Run one test file; its failures."""
+    """Run one test file, or a folder of them, where more packages may be imported; its failures."""
     folder.mkdir(parents=True)
-    answer, output = suite.run(folder, files, file, free)
+    answer, output = suite.run(folder, files, file, free, more=more)
     if answer is None:
         return [f"{file} died:\n{output}"]
     failed = [

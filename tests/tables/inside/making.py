@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 KEYWORDS = ("class", "def", "import", "None", "self", "model", "records", "time")
+FEWEST_POSITIVES = 6
 Cells = NDArray[Any]
 Shape = Mapping[str, str]
 
@@ -127,7 +128,9 @@ def _target(kind: str, signal: NDArray[np.float64], rng: np.random.Generator) ->
         labels = np.array(classes[kind], dtype=object)
         return labels[(rank * len(labels)).astype(int)]
     if kind == "1 % positives":
-        return np.where(rank >= 0.99, "yes", "no").astype(object)
+        # A handful, where there are few rows: with one alone there is nothing to hold out.
+        rare = max(0.01, FEWEST_POSITIVES / len(signal))
+        return np.where(rank >= 1 - rare, "yes", "no").astype(object)
     if kind == "always the same":
         return np.full(len(signal), 5.0, dtype=object)
     if kind == "counts":

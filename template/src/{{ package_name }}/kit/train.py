@@ -107,8 +107,9 @@ def _agree(company: str, features: Columns, columns: Columns, parts: list[NDArra
 def _same(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
     if object in (one.dtype, other.dtype):
         return np.array([a == b for a, b in zip(one.tolist(), other.tolist(), strict=True)])
-    off = np.abs(one - other) <= TOLERANCE * (1 + np.abs(one))
-    return np.asarray(off | (one == other) | (np.isnan(one) & np.isnan(other)))
+    with np.errstate(invalid="ignore"):
+        near = np.abs(one - other) <= TOLERANCE * (1 + np.abs(one))
+    return np.asarray(near | (one == other) | (np.isnan(one) & np.isnan(other)))
 
 
 def champion(settings: Settings, schema: Schema) -> Rival:

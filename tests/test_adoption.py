@@ -79,8 +79,8 @@ def test_a_table_of_ones_own_becomes_a_service(
     print(f"seed {SEED}: {shown(known)}")
     folder = tmp_path / "project"
     arguments = ["--defaults", "--quiet"]
-    for name, answer in values(known).items():
-        arguments += ["--data", f"{name}={answer}"]
+    for name, given in values(known).items():
+        arguments += ["--data", f"{name}={given}"]
     done = checkout.new(
         str(folder),
         f"ARGS={shlex.join(arguments)}",

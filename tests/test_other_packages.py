@@ -6,10 +6,9 @@ import pytest
 
 from tests.checks import suite
 from tests.rendering import render_tree
-from tests.tables.walking import ANSWERS, run
+from tests.tables.walking import ANSWERS, inside, run
 from tests.trees import template
 
-INSIDE = Path(__file__).parent / "tables" / "inside" / "other_packages.py"
 TEST = "tests/test_other_packages.py"
 KINDS = {"classification": "Classifier", "regression": "Regressor"}
 PACKAGES = {"xgboost": ("xgboost-cpu", "XGB"), "lightgbm": ("lightgbm", "LGBM")}
@@ -35,7 +34,7 @@ def test_an_estimator_of_another_package_becomes_a_service(
         text = text.replace(mark, more)
     files |= {
         path: text.encode(),
-        TEST: INSIDE.read_bytes(),
+        TEST: inside("other_packages.py"),
         "tests/estimator.txt": b"other",
     }
     with suite.servers(template()) as free:

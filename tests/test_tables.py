@@ -3,18 +3,23 @@
 `docs/tables.md` says which properties a table can have. SEED=… draws others; `TABLE=3` takes one alone.
 """
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import islice
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from tests.checks import suite
 from tests.drawn import SEED
 from tests.rendering import Tree, render_tree
 from tests.tables.axes import AXES, Shape, covering, fits, more, narrow, pairs
-from tests.tables.walking import ANSWERS, End, walked
+from tests.tables.listed import PUBLIC
+from tests.tables.walking import ANSWERS, End, compared, walked
 from tests.trees import template
 
 TESTED = 10
@@ -48,6 +53,46 @@ def test_each_value_of_each_axis_becomes_a_service_or_is_refused(
     tmp_path: Path,
 ) -> None:
     problems = told(walked(template(), project, drawn(SEED), tmp_path))
+    assert not problems, "\n\n".join(problems)
+
+
+def worse(names: Sequence[str], folder: Path) -> Iterator[str]:
+    """Public tables that do not become services, or worse ones than a tutorial's pipeline."""
+    with (
+        suite.servers(template()) as free,
+        ThreadPoolExecutor(suite.WORKERS) as pool,
+    ):
+        started = {
+            name: pool.submit(
+                compared,
+                free,
+                project(PUBLIC[name].problem),
+                PUBLIC[name],
+                folder / name,
+            )
+            for name in names
+        }
+        for name, done in started.items():
+            figures, problems = done.result()
+            print(name, json.dumps(figures))
+            yield from (f"{name}: {problem}" for problem in problems)
+
+
+def in_turn() -> list[str]:
+    """Five of the public tables, by chance."""
+    return Random(SEED).sample(sorted(PUBLIC), 5)
+
+
+def test_five_public_tables_are_served_as_well_as_by_a_plain_pipeline(
+    tmp_path: Path,
+) -> None:
+    problems = list(worse(in_turn(), tmp_path))
+    assert not problems, "\n\n".join(problems)
+
+
+@pytest.mark.prove("thirty public tables take ten minutes of CPU; each run has five")
+def test_all_public_tables_are(tmp_path: Path) -> None:
+    problems = list(worse(sorted(PUBLIC), tmp_path))
     assert not problems, "\n\n".join(problems)
 
 

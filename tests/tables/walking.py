@@ -12,13 +12,16 @@ from tests.checks import suite
 from tests.matrix.template import Template
 from tests.rendering import Tree, tree
 from tests.tables.axes import Shape, problem
+from tests.tables.listed import Public
 
-JOURNEY = "tests/test_journey.py"
-INSIDE = {
-    path: Path(__file__).with_name("inside").joinpath(name).read_bytes()
-    for path, name in ((JOURNEY, "journey.py"), ("tests/making.py", "making.py"))
-}
-"""What runs among a project's tests, where its libraries are."""
+JOURNEY, COMPARING = "tests/test_journey.py", "tests/test_comparison.py"
+
+
+def inside(name: str) -> bytes:
+    """A file that runs among a project's tests, where its libraries are."""
+    return Path(__file__).with_name("inside").joinpath(name).read_bytes()
+
+
 MODELS: tuple[dict[str, Any], ...] = (
     {"name": "linear", "options": {}},
     {"name": "boosting", "options": {"max_iter": 20}},
@@ -78,7 +81,8 @@ def walk(
     files = {
         **project,
         "case.json": json.dumps(case).encode(),
-        **INSIDE,
+        JOURNEY: inside("journey.py"),
+        "tests/making.py": inside("making.py"),
     }
     problems = list(run(folder / "journey", files, JOURNEY, free))
     if problems:
@@ -91,9 +95,36 @@ def walk(
     return End(shape, outcome, tuple(problems))
 
 
+PACKAGES = ("statsmodels", "vega-datasets")
+NOISE = 1e-9
+"""How far below zero the interval of a gain may end, relative to the loss: the last digits of sums differ."""
+
+
+def compared(
+    free: Queue[suite.Server], project: Tree, table: Public, folder: Path
+) -> tuple[dict[str, Any], Sequence[str]]:
+    """A public table's figures, and what is wrong with them or with the project's own tests on it."""
+    files = {
+        **project,
+        "case.json": json.dumps(table._asdict()).encode(),
+        COMPARING: inside("comparing.py"),
+        "tests/public.py": inside("public.py"),
+    }
+    problems = run(folder / "comparison", files, COMPARING, free, more=PACKAGES)
+    if problems:
+        return {}, problems
+    root = folder / "comparison" / "project"
+    outcome = json.loads((root / "outcome.json").read_text("utf-8"))
+    if outcome["high"] < -NOISE * outcome["plain"]:
+        problems = [f"it is worse than a plain pipeline: {outcome}"]
+    return outcome, [*problems, *emitted(free, root, project, folder)]
+
+
 def judged(outcome: dict[str, Any]) -> Iterator[str]:
     """A table is refused with the sentence that it should get, or becomes a service."""
     refusal, wanted = outcome.get("refused", ""), outcome["refusal"]
+    if refusal and outcome["allowed"] and outcome["allowed"] in refusal:
+        return
     if wanted and wanted not in refusal:
         yield f"it is not refused by '{wanted}', but: {refusal or outcome}"
     elif refusal and not wanted:

@@ -27,6 +27,8 @@ class Table(NamedTuple):
     """The column whose rows belong together."""
     refusal: str
     """A part of the sentence that refuses it; empty if it has to become a service."""
+    allowed: str = ""
+    """A part of a sentence that may refuse it, for chance decides whether each part of the rows has each class."""
 
 
 def made(shape: Shape, seed: int) -> Table:
@@ -54,9 +56,10 @@ def made(shape: Shape, seed: int) -> Table:
     target = "outcome"
     frame[target] = _target(shape["target"], np.asarray(signal), rng)
     suffix, content = _written(frame, shape["file"], target)
-    return Table(
-        f"table{suffix}", content, target, group, _refusal(shape, frame, target)
-    )
+    refusal = _refusal(shape, frame, target)
+    rare = shape["target"] == "1 % positives" and shape["order"] != "none"
+    allowed = "class" if rare and rows < 50_000 else ""
+    return Table(f"table{suffix}", content, target, group, refusal, allowed)
 
 
 def _kinds(shape: Shape) -> list[str]:

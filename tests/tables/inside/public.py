@@ -1,10 +1,13 @@
-"""Public tables that scikit-learn's package holds, as people's own CSV files.
+"""Public tables that installed packages hold, as people's own CSV files.
 
 Run where scikit-learn and pandas are installed: python tests/tables/inside/public.py FOLDER
+writes three of them.
 """
 
 import gzip
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +26,27 @@ def arff(number: int) -> pd.DataFrame:
     return pd.DataFrame(table["data"], columns=names)
 
 
+def bunch(name: str) -> pd.DataFrame:
+    """One of scikit-learn's own, with the names of its classes where it has some."""
+    loaded = getattr(sklearn.datasets, f"load_{name}")(as_frame=True)
+    names = dict(enumerate(map(str, getattr(loaded, "target_names", []))))
+    target = loaded.target.map(names) if names else loaded.target
+    return loaded.data.assign(target=target)
+
+
+def statsmodels(name: str) -> pd.DataFrame:
+    """One of the tables that statsmodels' examples use."""
+    module = import_module(f"statsmodels.datasets.{name}")
+    frame: pd.DataFrame = module.load_pandas().data
+    return frame
+
+
+def vega(name: str) -> pd.DataFrame:
+    """One of the tables that Vega's examples use, those that its package holds."""
+    frame: pd.DataFrame = getattr(import_module("vega_datasets").local_data, name)()
+    return frame
+
+
 def penguins() -> pd.DataFrame:
     """Three species; text, gaps, and headers with spaces as their authors wrote them."""
     headers = {
@@ -39,9 +63,7 @@ def penguins() -> pd.DataFrame:
 
 def breast_cancer() -> pd.DataFrame:
     """Two classes given as words, thirty measures."""
-    bunch = sklearn.datasets.load_breast_cancer(as_frame=True)
-    names = dict(enumerate(bunch.target_names))
-    return bunch.data.assign(diagnosis=bunch.target.map(names))
+    return bunch("breast_cancer").rename(columns={"target": "diagnosis"})
 
 
 def fares() -> pd.DataFrame:
@@ -49,6 +71,26 @@ def fares() -> pd.DataFrame:
     columns = ["pclass", "sex", "age", "sibsp", "parch", "embarked", "fare"]
     return arff(40945)[columns].dropna(subset=["fare"])
 
+
+def titanic() -> pd.DataFrame:
+    """Who survived; the lifeboat that somebody was in is known only afterwards."""
+    return arff(40945).drop(columns=["boat", "body"])
+
+
+def own(name: str) -> pd.DataFrame:
+    """One that is changed a little here."""
+    tables = {f.__name__: f for f in (penguins, breast_cancer, fares, titanic)}
+    return tables[name]()
+
+
+SOURCES: dict[str, Callable[[str], pd.DataFrame]] = {
+    "own": own,
+    "openml": lambda number: arff(int(number)),
+    "scikit-learn": bunch,
+    "statsmodels": statsmodels,
+    "vega_datasets": vega,
+}
+"""Where a table is found, as tests/tables/listed.py names it."""
 
 if __name__ == "__main__":
     for table in (penguins, breast_cancer, fares):

@@ -153,6 +153,11 @@ def test_a_second_table_keeps_the_models(take: Take, rows: pd.DataFrame, root: P
     assert "versions trained on the earlier table" in warned
     assert "dvc add data/raw.csv" in warned
     assert (root / "src" / "features.py").read_text(encoding="utf-8") == adopt.NEUTRAL
+    rows["day"] = pd.date_range("2020-01-01", periods=ROWS, freq="W").astype(str)
+    take(rows.drop(columns="remark"))
+    features = (root / "src" / "features.py").read_text(encoding="utf-8")
+    assert "dates=seasons" in features, "two years tell a season from a trend"
+    assert "clock" not in features
     assert (root / "mlflow.db").exists()
 
 
@@ -256,7 +261,7 @@ def table(pattern: str) -> str:
 
 
 GOOD = table("{third}")
-REFUSED: dict[str, tuple[str | bytes, dict[str, str], str]] = {
+REFUSED: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "no encoding": (GOOD, {"given": Habits("utf-99")}, "--encoding utf-99: unknown"),
     "no target": (GOOD, {"target": "resul"}, "perhaps result; it has a, result"),
     "empty": ("", {}, "is empty"),

@@ -13,10 +13,10 @@ from sqlalchemy import create_engine
 
 from fraud_watch.kit import UserError
 from fraud_watch.kit import schema as schemas
+from fraud_watch.kit.cells import cast
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.settings import Split
 from fraud_watch.kit.table import (
-    cast,
     checked,
     columns_of,
     data_hash,

@@ -25,7 +25,13 @@ ROOT = Path(__file__).parents[1]
 ROWS = 600
 FEW = 5
 """Columns that the target of a made-up table follows, beside those that schema.yaml expects something of."""
-LOOSE = {"gain_over_dummy": -1e9, "slice_gain": -1e9, "loss_to_champion": 1e9, "slice_rows": 30, "violations": 1.0}
+LOOSE = {
+    "gain_over_dummy": -1e9,
+    "slice_gain": -1e9,
+    "loss_to_champion": 1e9,
+    "slice_rows": 30,
+    "violations": 1.0,
+}
 """Limits of the gate that any model keeps: what a made-up table can show depends on its columns."""
 
 
@@ -51,13 +57,13 @@ def raw_table(schema: Schema, rows: int = ROWS, seed: int = 3) -> pd.DataFrame:
 
 
 def _as_numbers(column: Column, values: np.ndarray) -> np.ndarray:
-    """What the target follows of a column: the place of a category, the length of a text, the hour of a date."""
+    """What the target follows: the place of a category, the length of a text, the hour of a date."""
     if column.type == "category":
         return np.array([column.categories.index(v) if v else np.nan for v in values])
     if column.type == "text":
         return np.array([len(v) if v else np.nan for v in values])
     if column.type == "datetime":
-        return pd.Series(values).dt.hour.to_numpy(dtype=np.float64)
+        return np.asarray(pd.Series(values).dt.hour, dtype=np.float64)
     return values
 
 

@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from fraud_watch.kit.columns import Bins, Column, as_is, calendar, length, naive, plain
+from fraud_watch.kit.columns import (
+    Bins,
+    Column,
+    as_is,
+    calendar,
+    clock,
+    length,
+    naive,
+    plain,
+    seasons,
+)
 
 
 def drawn(**about: Any) -> np.ndarray:
@@ -52,11 +62,24 @@ def test_dates_become_calendar_parts() -> None:
     np.testing.assert_array_equal(parts["seen.month"], [2, 12, np.nan])
 
 
+def test_dates_become_trends_and_places_on_circles() -> None:
+    moments = np.array(["2000-01-01T06:00", "2024-02-29T23:59", "1999-12-31", "NaT"], dtype="datetime64[us]")
+    parts = seasons("seen", moments)
+    np.testing.assert_allclose(parts["seen.days"], [0.25, 8825 + 1439 / 1440, -1, np.nan])
+    np.testing.assert_array_equal(parts["seen.weekday"], [5, 3, 4, np.nan])
+    np.testing.assert_allclose(parts["seen.hour_sin"], [1, -0.00436, 0, np.nan], atol=1e-4)
+    np.testing.assert_allclose(parts["seen.hour_cos"], [0, 1, 1, np.nan], atol=1e-4)
+    half = seasons("seen", np.array(["2001-07-02T02:54"], dtype="datetime64[us]"))
+    np.testing.assert_allclose([half["seen.year_sin"][0], half["seen.year_cos"][0]], [0, -1], atol=1e-2)
+    assert list(clock("seen", moments)) == [name for name in parts if "year" not in name]
+
+
 def test_columns_as_they_are() -> None:
     size, seen = np.array([1.0]), np.array(["2024-01-01"], dtype="datetime64[us]")
     columns = {"size": size, "seen": seen, "note": np.array(["ab"], dtype=object)}
     assert list(as_is(columns)) == ["size", "seen.hour", "seen.weekday", "seen.month", "note"]
     assert as_is(columns, without=["note", "seen"]) == {"size": size}
+    assert list(as_is(columns, dates=clock)) == ["size", *clock("seen", seen), "note"]
     assert length(np.array(["abc", "", None], dtype=object)).tolist() == [3, 0, 0]
 
 

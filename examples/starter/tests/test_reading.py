@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from reading import Habits, UnreadableError, read
+from reading import DETECTED, Habits, UnreadableError, read
 
 File = str | bytes
 
 
-def cells(tmp_path: Path, content: File, given: Habits = Habits()) -> tuple[dict[str, list[str]], Habits]:
+def cells(tmp_path: Path, content: File, given: Habits = DETECTED) -> tuple[dict[str, list[str]], Habits]:
     file = tmp_path / "t.csv"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     reading = read(file, given)

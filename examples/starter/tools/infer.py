@@ -1,6 +1,13 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["numpy>=2.2", "pandas>=3.0,<4", "pyarrow>=20,<26", "pydantic>=2.12", "python-calamine>=0.4", "scikit-learn>=1.8"]
+# dependencies = [
+#     "numpy>=2.2",
+#     "pandas>=3.0,<4",
+#     "pyarrow>=20,<26",
+#     "pydantic>=2.12",
+#     "python-calamine>=0.4",
+#     "scikit-learn>=1.8",
+# ]
 # ///
 """From a table to the parts of schema.yaml: its target, its columns, and what to beware of.
 
@@ -81,7 +88,8 @@ def infer(frame: pd.DataFrame, target: str, problem: str) -> Inference:
     warnings = [few] if size > len(frame) else []
     columns = tuple(describe(header, block, frame[header]) for header, block in blocks.items())
     for found in columns:
-        if found.block.get("type", "text") in ("text", "category") and (stray := _strays(frame[found.header])):
+        words = found.block.get("type", "text") in ("text", "category")
+        if words and (stray := _strays(frame[found.header])):
             warnings.append(f"{found.header} {stray}: correct or empty them, then adopt again")
         if found.use == "ignored":
             warnings.append(f"{found.header} is ignored: {found.why}")
@@ -108,7 +116,7 @@ def known(frame: pd.DataFrame, target: str) -> pd.DataFrame:
 
 
 def problems(frame: pd.DataFrame, target: str) -> dict[str, str]:
-    """What each problem's inference would say of the target: why it fits, the likelier first, or why it does not."""
+    """Say for each problem why it fits the target, the likelier first, or why it does not."""
     cells = known(frame, target)[target]
     fit: dict[str, str] = {}
     unfit: dict[str, str] = {}

@@ -1,14 +1,14 @@
 """Read a table that somebody hands over: a CSV file however it was written, Parquet, or a workbook.
 
-The encoding, the separator, the decimal mark and the order of dates are detected. What the file cannot settle is
-refused, with the option that settles it.
+The encoding, the separator, the decimal mark and the order of dates are detected. What the file cannot settle
+is refused, with the option that settles it.
 """
 
 import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,7 +93,10 @@ class Reading(NamedTuple):
         return self.frame if self.typed else self.frame.mask(self.frame.isin(MISSING))
 
 
-def read(table: Path, given: Habits = Habits()) -> Reading:
+DETECTED = Habits()
+
+
+def read(table: Path, given: Habits = DETECTED) -> Reading:
     """Read a file; numbers get a decimal point, and dates the ISO form."""
     given = given._replace(separator="\t" if given.separator in ("tab", "\\t") else given.separator)
     if given.decimal not in ("", ".", ","):
@@ -125,12 +128,10 @@ def _reader(table: Path) -> Callable[[Path, Habits], Reading]:
 
 
 def _parquet(table: Path, given: Habits) -> Reading:
-    """The rows with their named index; whatever Python objects a column holds become text, as in a CSV file."""
+    """The rows with their named index; whatever objects a column holds become text, as in a CSV file."""
     frame = pd.read_parquet(table)
     frame = frame.reset_index(drop=not any(frame.index.names))
-    plain = frame.apply(
-        lambda c: (c.astype(object).map(str, na_action="ignore") if c.dtype.kind == "O" else c)
-    )
+    plain = frame.apply(lambda c: c.astype(object).map(str, na_action="ignore") if c.dtype.kind == "O" else c)
     return Reading(plain, Habits(), typed=True)
 
 

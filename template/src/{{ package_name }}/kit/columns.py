@@ -154,23 +154,6 @@ class Bins(Part):
         return dict(zip(names, np.bincount(places, minlength=len(names)).tolist(), strict=True))
 
 
-def as_is(
-    columns: Columns,
-    without: Container[str] = (),
-    dates: Callable[[str, NDArray[np.datetime64]], dict[str, Numbers]] | None = None,
-) -> dict[str, NDArray[Any]]:
-    """Columns as a model can take them: dates opened by ``calendar`` or another function, the rest unchanged.
-
-    Name text in ``without``, for a model can do nothing with it as it is: make features of what it says.
-    """
-    opened = dates or calendar
-    features: dict[str, NDArray[Any]] = {}
-    for name, values in columns.items():
-        if name not in without:
-            features |= opened(name, values) if values.dtype.kind == "M" else {name: values}
-    return features
-
-
 def calendar(name: str, moments: NDArray[np.datetime64]) -> dict[str, Numbers]:
     """Hour, day of the week and month, as numbers; a missing date gives missing numbers.
 
@@ -200,6 +183,23 @@ def seasons(name: str, moments: NDArray[np.datetime64]) -> dict[str, Numbers]:
 
 def _days(moments: NDArray[np.datetime64]) -> Numbers:
     return (moments - np.datetime64("2000-01-01")) / np.timedelta64(1, "D")
+
+
+def as_is(
+    columns: Columns,
+    without: Container[str] = (),
+    dates: Callable[[str, NDArray[np.datetime64]], dict[str, Numbers]] = calendar,
+) -> dict[str, NDArray[Any]]:
+    """Columns as a model can take them: the parts of ``dates``, the rest unchanged.
+
+    Dates are opened by ``calendar``, ``clock``, ``seasons`` or a function of yours.
+    Name text in ``without``, for a model can do nothing with it as it is: make features of what it says.
+    """
+    features: dict[str, NDArray[Any]] = {}
+    for name, values in columns.items():
+        if name not in without:
+            features |= dates(name, values) if values.dtype.kind == "M" else {name: values}
+    return features
 
 
 def length(texts: NDArray[Any]) -> Numbers:

@@ -1,7 +1,6 @@
 """Fitting a classifier on the training rows, and telling what it is worth on others."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -54,11 +53,15 @@ def settled(
     tried: dict[str, tuple[float, Learning, Folds]] = {}
     for way in ("none", "sigmoid"):
         candidate = learning.model_copy(update={"calibration": way})
-        with suppress(UserError if way == "sigmoid" else ()):  # too few rows to hold some back for it
+        try:
             said = folds(candidate)
-            truth, raw = (np.concatenate(parts) for parts in zip(*said, strict=True))
-            loss = float(measures.log_loss(truth, raw, labels=range(raw.shape[1])))
-            tried[way] = loss, candidate, said
+        except UserError:
+            if way == "none":
+                raise
+            continue  # too few rows to hold some back for calibration
+        truth, raw = (np.concatenate(parts) for parts in zip(*said, strict=True))
+        loss = float(measures.log_loss(truth, raw, labels=range(raw.shape[1])))
+        tried[way] = loss, candidate, said
     way = min(tried, key=lambda way: tried[way][0])
     losses = ", ".join(f"{way} {loss:.4g}" for way, (loss, _, _) in tried.items())
     _, chosen, said = tried[way]
@@ -80,7 +83,8 @@ def assemble(pipeline: Pipeline, learning: Learning, seed: int) -> Any:
     if learning.imbalance == "weights":
         if "class_weight" not in pipeline.named_steps["model"].get_params():
             kind = type(pipeline.named_steps["model"]).__name__
-            raise UserError(f"params.yaml: learning.imbalance: {kind} takes no class weights; write smote or none")
+            mend = "write smote or none"
+            raise UserError(f"params.yaml: learning.imbalance: {kind} takes no class weights; {mend}")
         pipeline.set_params(model__class_weight="balanced")
     elif learning.imbalance == "smote":
         from imblearn.over_sampling import SMOTE
@@ -153,7 +157,8 @@ def plots(model: Model, truth: Numbers, raw: Numbers) -> dict[str, Figure]:
         of, chance, name = truth == code, raw[:, code], names[code]
         measures.RocCurveDisplay.from_predictions(of, chance, name=name, ax=roc)
         measures.PrecisionRecallDisplay.from_predictions(of, chance, name=name, ax=recall)
-        drawn = CalibrationDisplay.from_predictions(of, chance, strategy="quantile", name=name, ax=calibration)
+        style = {"strategy": "quantile", "name": name, "ax": calibration}
+        drawn = CalibrationDisplay.from_predictions(of, chance, **style)
         largest = max(largest, drawn.prob_true.max(), drawn.prob_pred.max())
     if 0 < largest < 0.5:
         # The figures of a rare class would be a dot in the corner of a square that goes to 1.

@@ -1,7 +1,7 @@
 """Columns: how schema.yaml describes one, and the arrays that features and models see."""
 
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, NotRequired, Self
 
@@ -154,18 +154,6 @@ class Bins(Part):
         return dict(zip(names, np.bincount(places, minlength=len(names)).tolist(), strict=True))
 
 
-def as_is(columns: Columns, without: Container[str] = ()) -> dict[str, NDArray[Any]]:
-    """Columns as a model can take them: dates opened to calendar parts, the rest unchanged.
-
-    Name text in ``without``, for a model can do nothing with it as it is: make features of what it says.
-    """
-    features: dict[str, NDArray[Any]] = {}
-    for name, values in columns.items():
-        if name not in without:
-            features |= calendar(name, values) if values.dtype.kind == "M" else {name: values}
-    return features
-
-
 def calendar(name: str, moments: NDArray[np.datetime64]) -> dict[str, Numbers]:
     """Hour, day of the week and month, as numbers; a missing date gives missing numbers.
 
@@ -176,6 +164,42 @@ def calendar(name: str, moments: NDArray[np.datetime64]) -> dict[str, Numbers]:
     months = moments.astype("datetime64[M]").astype(np.int64)
     parts = {"hour": hours, "weekday": (days + 3) % 7, "month": months % 12 + 1}
     return {f"{name}.{part}": np.where(np.isnat(moments), np.nan, values) for part, values in parts.items()}
+
+
+def clock(name: str, moments: NDArray[np.datetime64]) -> dict[str, Numbers]:
+    """Days since 2000 for trends, the day of the week, and the hour as a place on a circle."""
+    days = _days(moments)
+    hour = 2 * np.pi * (days % 1)
+    parts = {"days": days, "weekday": np.floor(days + 5) % 7}
+    parts |= {"hour_sin": np.sin(hour), "hour_cos": np.cos(hour)}
+    return {f"{name}.{part}": values for part, values in parts.items()}
+
+
+def seasons(name: str, moments: NDArray[np.datetime64]) -> dict[str, Numbers]:
+    """The same, and the day of the year as a place on a circle: for tables of two years or more."""
+    year = 2 * np.pi * _days(moments) / 365.2425
+    return clock(name, moments) | {f"{name}.year_sin": np.sin(year), f"{name}.year_cos": np.cos(year)}
+
+
+def _days(moments: NDArray[np.datetime64]) -> Numbers:
+    return (moments - np.datetime64("2000-01-01")) / np.timedelta64(1, "D")
+
+
+def as_is(
+    columns: Columns,
+    without: Container[str] = (),
+    dates: Callable[[str, NDArray[np.datetime64]], dict[str, Numbers]] = calendar,
+) -> dict[str, NDArray[Any]]:
+    """Columns as a model can take them: the parts of ``dates``, the rest unchanged.
+
+    Dates are opened by ``calendar``, ``clock``, ``seasons`` or a function of yours.
+    Name text in ``without``, for a model can do nothing with it as it is: make features of what it says.
+    """
+    features: dict[str, NDArray[Any]] = {}
+    for name, values in columns.items():
+        if name not in without:
+            features |= dates(name, values) if values.dtype.kind == "M" else {name: values}
+    return features
 
 
 def length(texts: NDArray[Any]) -> Numbers:

@@ -42,7 +42,7 @@ class Rival(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """A fitted estimator, how it decides, what it was worth on each fold when fitted without it, and a remark."""
+    """A fitted estimator, how it decides, its score on each fold when fitted without it, and a remark."""
 
     estimator: Any
     decision: dict[str, float]
@@ -76,8 +76,8 @@ def prepare(params: Params, settings: Settings) -> Prepared:
 def alone(schema: Schema, columns: Columns, features: Columns, seed: int) -> None:
     """Refuse features that a row gets otherwise in other company, for a request is a row alone.
 
-    Half of the rows in another order show a look at the whole table or at neighbours; single rows, made up ones
-    with gaps among them, show a look at their number.
+    Half of the rows in another order show a look at the whole table or at neighbours; single rows, some made
+    up and with gaps, show a look at their number.
     """
     size = len(next(iter(columns.values())))
     half = np.random.default_rng(seed).permutation(size)[: min(ALONE_ROWS, (size + 1) // 2)]
@@ -94,21 +94,22 @@ def _agree(company: str, features: Columns, columns: Columns, parts: list[NDArra
         for name, values in features.items():
             given = part.get(name)
             if given is None or given.shape != rows.shape:
-                raise UserError(f"features.py: {name} does not have one value for each row; {company} it has not")
+                raise UserError(f"features.py: {name} does not have one value for each row {company}")
             if len(off := np.flatnonzero(~_same(values[rows], given))):
                 whole, other = values[rows][off[0]], given[off[0]]
                 raise UserError(
-                    f"features.py: {name} looks at other rows: one that gets {whole} in the table gets {other} "
-                    f"{company}. A request is one row. Compute each value from its own row; what the training "
-                    "rows have in common, such as a mean, is for a transformer in model.py"
+                    f"features.py: {name} looks at other rows: one that gets {whole} in the table gets "
+                    f"{other} {company}. A request is one row. Compute each value from its own row; what the "
+                    "training rows have in common, such as a mean, is for a transformer in model.py"
                 )
 
 
 def _same(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
-    if one.dtype == object or other.dtype == object:
+    if object in (one.dtype, other.dtype):
         return np.array([a == b for a, b in zip(one.tolist(), other.tolist(), strict=True)])
-    off = np.abs(one - other) <= TOLERANCE * (1 + np.abs(one))
-    return np.asarray(off | (one == other) | (np.isnan(one) & np.isnan(other)))
+    with np.errstate(invalid="ignore"):
+        near = np.abs(one - other) <= TOLERANCE * (1 + np.abs(one))
+    return np.asarray(near | (one == other) | (np.isnan(one) & np.isnan(other)))
 
 
 def champion(settings: Settings, schema: Schema) -> Rival:

@@ -45,3 +45,17 @@ def test_every_folder_and_module_of_the_project_is_refused() -> None:
 
 def test_ordinary_names_are_free() -> None:
     assert not any(map(refusal, ["churn", "fraud_watch", "ml_service", "ab", "a1"]))
+
+
+def test_a_project_is_called_like_its_folder_where_it_can_be() -> None:
+    folders = {
+        "churn": "Churn",
+        "card-fraud_2": "Card fraud 2",
+        "Größe": "Größe",
+        "tests": "Card fraud",
+        "xgboost": "Card fraud",
+        "": "Card fraud",
+        "a\x07b": "Card fraud",
+    }
+    for folder, name in folders.items():
+        assert str(NAMES.proposed(folder)).strip() == name  # type: ignore[attr-defined]

@@ -41,6 +41,7 @@ REASONS = {
     "httpx2": "FastAPI's TestClient sends requests with it",
     "ipykernel": "editors run the notebook with it",
     "pyarrow": "pandas reads Parquet with it",
+    "python-calamine": "pandas reads workbooks with it",
     "types-pyyaml": "mypy reads it",
 }
 PACKAGE = ("serve", "fallback", "train")

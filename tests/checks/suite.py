@@ -125,7 +125,7 @@ def declares(name: str, pyproject: bytes) -> bool:
 
 def views(template: Template) -> dict[str, Callable[[bytes], object]]:
     """Looks at no more than a part of a file."""
-    lines = {line for lines in environment.declarations(template) for line in lines}
+    lines = environment.everything(template)
     names = {server.normal(Requirement(line).name) for line in lines}
     found: dict[str, Callable[[bytes], object]] = {
         "pytest": pytest_settings,

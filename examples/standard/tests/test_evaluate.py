@@ -35,6 +35,8 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """The columns are the features, the score is how many rows are right, whatever this project's problem."""
     monkeypatch.setattr("fraud_watch.kit.predictor.features", lambda columns: columns)
     monkeypatch.setattr(learn, "score", lambda schema, truth, raw: float((truth == raw).mean()))
+    # No answer that is the same for all rows is right on more of them.
+    monkeypatch.setattr(learn, "dummy", lambda schema, truth, rows: np.where(truth < 10, truth, -1))
     monkeypatch.setattr(learn, "judgeable", lambda schema, truth, fewest=0: len(truth) > fewest)
     monkeypatch.setattr(task, "outcome", lambda schema, raw: raw)
 
@@ -64,6 +66,7 @@ def test_gains_are_over_the_dummy_also_within_a_slice() -> None:
     assert half_right().gain() == pytest.approx(0.5 - 0.2)
     checks = {c.name: c for c in evaluate.judge(half_right(), {"champion": 0.6}, Gate(slice_rows=20))}
     assert checks["gain over dummy"].figure == pytest.approx(0.3)
+    assert checks["gain over the best constant"].figure == pytest.approx(0.5 - 0.2)
     assert checks["loss to champion"].figure == pytest.approx(0.1)
     assert not checks["loss to champion"].passed
     assert checks["slice kind = a, gain over dummy"].figure == pytest.approx(13 / 25 - 5 / 25)
@@ -195,6 +198,8 @@ def test_a_resample_needs_one_row_of_each_class(
     monkeypatch: pytest.MonkeyPatch, measured: evaluate.Report
 ) -> None:
     """A slice needs more, but of the rows that a slice has all are drawn from."""
+    # No answer that is the same for all rows is right on more of them.
+    monkeypatch.setattr(learn, "dummy", lambda schema, truth, rows: np.where(truth < 10, truth, -1))
     monkeypatch.setattr(learn, "judgeable", lambda schema, truth, fewest=5: fewest == 1)
     report = evaluate.measure(half_right(), None, params(), [])
     assert report.intervals.notna().all(axis=None)

@@ -29,7 +29,7 @@ from fraud_watch.kit.predictor import (
 )
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.settings import PROJECT, Params, Settings
-from fraud_watch.kit.store import Store, open_model, write
+from fraud_watch.kit.store import Champion, Store, open_model, write
 
 
 @pytest.fixture
@@ -63,6 +63,8 @@ def test_promote_asks_for_the_gate_and_moves_files_pointer_and_alias(
     registry.note_gate(client, trained.version, ["it is too weak"], "none")
     with pytest.raises(UserError, match="did not pass the gate: it is too weak"):
         registry.promote(mine, trained.version)
+    with pytest.raises(UserError, match="no version that passed the gate"):
+        registry.promote(mine, None)
     assert not (tmp_path / "store").exists()
 
     version, checks = train.rejudge(params, mine, trained.version, lambda _: nullcontext())
@@ -197,7 +199,8 @@ def test_a_model_that_computes_something_else_here_is_refused(
 def test_features_may_be_other_numbers_and_texts(
     monkeypatch: pytest.MonkeyPatch, values: object, expected: np.ndarray
 ) -> None:
-    monkeypatch.setattr("fraud_watch.kit.predictor.features", lambda columns: {"x": values})
+    replaced = "fraud_watch.kit.predictor.features"
+    monkeypatch.setattr(replaced, lambda columns: {"x": values})
     given = made({})["x"]
     assert given.dtype == expected.dtype
     np.testing.assert_array_equal(given, expected)
@@ -214,7 +217,8 @@ def test_features_may_be_other_numbers_and_texts(
 def test_features_of_another_kind_are_refused(
     monkeypatch: pytest.MonkeyPatch, values: object, what: str
 ) -> None:
-    monkeypatch.setattr("fraud_watch.kit.predictor.features", lambda columns: {"x": values})
+    replaced = "fraud_watch.kit.predictor.features"
+    monkeypatch.setattr(replaced, lambda columns: {"x": values})
     with pytest.raises(UserError, match=rf"features\.py: x is {what}; return an array of numbers"):
         made({})
 
@@ -359,6 +363,21 @@ def three() -> Mock:
     client.get_registered_model.return_value.aliases = {"challenger": "10"}
     client.get_run.return_value.data.metrics = {"score": 0.25}
     return client
+
+
+def test_an_older_version_that_passed_is_for_a_person_to_choose(three: Mock) -> None:
+    three.get_model_version_by_alias.return_value = SimpleNamespace(version="10")
+    with pytest.raises(UserError, match=r"11 failed its gate: too weak\. Version 10 passed: promote 10 lets"):
+        registry.newest(three, None)
+    serving = Champion(version="10", manifest="", since="")
+    with pytest.raises(UserError, match=r"11 failed its gate: too weak\. Version 10 goes on serving"):
+        registry.newest(three, serving)
+    first = next(v for v in three.search_model_versions.return_value if v.version == "11")
+    first.tags = {}
+    with pytest.raises(UserError, match=r"version 11 has not been judged\. Version 10 passed"):
+        registry.newest(three, None)
+    first.tags = {"gate": "passed"}
+    assert registry.newest(three, None) is first
 
 
 @pytest.mark.parametrize(

@@ -334,8 +334,14 @@ def test_raw_text_among_the_features_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("serving", "known", "compared"),
-    [("7", True, ["champion"]), ("8", True, []), ("7", False, ["champion's own score"]), ("none", False, [])],
+    ("serving", "known", "skipped", "compared"),
+    [
+        ("7", True, False, ["champion"]),
+        ("8", True, False, []),
+        ("7", False, False, ["champion's own score"]),
+        ("7", False, True, []),
+        ("none", False, False, []),
+    ],
 )
 def test_a_verdict_is_recorded_with_what_failed(
     published: Path,
@@ -344,6 +350,7 @@ def test_a_verdict_is_recorded_with_what_failed(
     monkeypatch: pytest.MonkeyPatch,
     serving: str,
     known: bool,
+    skipped: bool,
     compared: list[str],
 ) -> None:
     """A version is not compared with itself, and with the champion's own score where that cannot run."""
@@ -353,12 +360,12 @@ def test_a_verdict_is_recorded_with_what_failed(
     monkeypatch.setattr(registry, "score", lambda client, version: 0.0)
     model = open_model(published)
     strict = params.gate.model_copy(update={"gain_over_dummy": 2.0, "slice_gain": -2.0, "violations": 1.0})
-    rival = train.Rival(serving, model if known else None)
+    rival = train.Rival(serving, model if known else None, skipped)
     exam, other = prepared.examine(model), params.model_copy(update={"gate": strict})
     checks = train.judge(exam, other, rival, "8", mlflow.MlflowClient())
     names = [check.name for check in checks if check.name.startswith("loss to ")]
     assert names == [f"loss to {name}" for name in compared]
-    assert noted == [("8", [str(checks[0])], serving)]
+    assert noted == [("8", [str(checks[0]), str(checks[1])], serving)]
 
 
 def test_settings_are_those_of_this_project_and_stay_as_read(machine: Settings) -> None:
@@ -436,10 +443,10 @@ def test_a_champion_that_cannot_read_todays_table_is_no_rival(published: Path, s
     assert evaluate.comparable(model, schema.model_copy(update={"target": reworded}), "the champion") is model
     gone = schema.inputs[0]
     rest = tuple(column for column in schema.columns if column != gone)
-    with pytest.raises(UserError, match=f"the champion cannot be compared .* needs {gone.name} as it was"):
+    with pytest.raises(UserError, match=f"the champion cannot be compared .* needs {gone.name} as before"):
         evaluate.comparable(model, schema.model_copy(update={"columns": rest}), "the champion")
     changed = gone.model_copy(update={"type": "text" if gone.type != "text" else "number"})
-    with pytest.raises(UserError, match=f"needs {gone.name} as it was"):
+    with pytest.raises(UserError, match=f"needs {gone.name} as before; .* add --skip-champion"):
         evaluate.comparable(model, schema.model_copy(update={"columns": (changed, *rest)}), "the champion")
     other = schema.target.model_copy(update={"name": "other"})
     with pytest.raises(UserError, match="predicts another target"):
@@ -457,6 +464,28 @@ def test_a_champion_that_todays_code_cannot_run_is_held_by_its_own_score(
     result = train.train(params, mine, lambda _: nullcontext())
     (held,) = (check for check in result.checks if check.name == "loss to champion's own score")
     assert held.figure == pytest.approx(0)
+
+
+def test_a_champion_may_be_skipped_where_a_column_is_gone(
+    trained: train.Result, published: Path, prepared: Prepared, machine: Settings, tmp_path: Path
+) -> None:
+    mine = machine.model_copy(update={"store": tmp_path})
+    Store(tmp_path).publish(trained.version, published)
+    Store(tmp_path).promote(trained.version)
+    gone = prepared.schema.model_copy(update={"columns": prepared.schema.columns[1:]})
+    with pytest.raises(UserError, match="--skip-champion"):
+        train.champion(mine, gone, skipped=False)
+    assert train.champion(mine, gone, skipped=True) == train.Rival(trained.version, None, skipped=True)
+    empty = machine.model_copy(update={"store": tmp_path / "empty"})
+    assert train.champion(empty, gone, skipped=True) == train.Rival("none")
+
+
+def test_a_class_that_becomes_more_frequent_is_named() -> None:
+    two: Any = SimpleNamespace(target=SimpleNamespace(classes=("no", "yes"), names=("no", "yes")))
+    seen = np.array([0.0] * 80 + [1.0] * 20)
+    assert learn.moved(two, seen, np.array([0.0] * 7 + [1.0] * 3)) == ""
+    said = learn.moved(two, seen, np.array([0.0] * 3 + [1.0] * 7))
+    assert said == "The target moves: no is 80% of the training rows and 30% of the test rows."
 
 
 def test_a_card_sets_the_model_beside_dummy_and_champion(

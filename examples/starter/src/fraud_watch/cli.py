@@ -37,6 +37,8 @@ console = Console(highlight=False)
 DEMO = Path("data", "demo.py")
 
 Version = Annotated[str | None, typer.Argument(help="Without one, the newest that passed the gate.")]
+SKIP = "Judge without the champion, where today's table lacks columns that it needs."
+Skip = Annotated[bool, typer.Option("--skip-champion", help=SKIP)]
 
 
 @contextmanager
@@ -75,23 +77,25 @@ def check() -> None:
 
 
 @app.command()
-def train() -> None:
+def train(skip_champion: Skip = False) -> None:
     """Train, evaluate, register, and hold the model against the gate. The model card says what came of it."""
     from .kit import train
 
-    result = train.train(Params.load(PARAMS), Settings(), step)
+    result = train.train(Params.load(PARAMS), Settings(), step, skip_champion)
     figures = ", ".join(f"{name} {value:.3g}" for name, value in result.metrics.items())
     console.print(f"Version [bold]{result.version}[/]: {figures}")
     console.print(f"{escape(str(result.choice))}\nModel card: {result.card}", highlight=False)
+    for note in result.notes:
+        console.print(f"[yellow]![/] {escape(note)}", highlight=False)
     _verdict(result.version, result.checks)
 
 
 @app.command()
-def gate(version: Version = None) -> None:
+def gate(version: Version = None, skip_champion: Skip = False) -> None:
     """Judge a registered version anew, against today's limits, data and champion."""
     from .kit import train
 
-    judged, checks = train.rejudge(Params.load(PARAMS), Settings(), version, step)
+    judged, checks = train.rejudge(Params.load(PARAMS), Settings(), version, step, skip_champion)
     if not _verdict(judged, checks):
         raise typer.Exit(1)
 

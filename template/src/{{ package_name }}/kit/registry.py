@@ -13,10 +13,10 @@ import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 
 from . import UserError
-from .predictor import Model
+from .predictor import BrokenModelError, Model
 from .schema import Schema
 from .settings import PROJECT, Settings
-from .store import Store, open_model, sha256
+from .store import Champion, Store, open_model, sha256
 from .table import answers
 
 CHALLENGER, CHAMPION = "challenger", "champion"
@@ -95,6 +95,19 @@ def find(client: mlflow.MlflowClient, version: str | None) -> ModelVersion:
         raise UserError(f"there is no {wanted}; registered: {known}") from None
 
 
+def newest(client: mlflow.MlflowClient, champion: Champion | None) -> ModelVersion:
+    """The newest version, if it passed the gate. An older one that passed is for a person to choose."""
+    challenger = find(client, None)
+    first = versions(client)[0]
+    if first.tags.get(GATE) == "passed":
+        return first
+    verdict = f"failed its gate: {first.tags[REASONS]}" if REASONS in first.tags else "has not been judged"
+    older = f"version {challenger.version} passed: promote {challenger.version} lets it serve"
+    if champion and champion.version == str(challenger.version):
+        older = f"version {challenger.version} goes on serving"
+    raise UserError(f"version {first.version} {verdict}. {older[0].upper()}{older[1:]}")
+
+
 def note_gate(client: mlflow.MlflowClient, version: str, failures: list[str], against: str) -> None:
     """Record the gate's verdict on a version; the newest that passed is the challenger."""
     client.set_model_version_tag(PROJECT, version, GATE, "failed" if failures else "passed")
@@ -117,7 +130,8 @@ def promote(settings: Settings, version: str | None) -> str:
     on, and the same call again completes the work.
     """
     client, store = connect(settings), Store(settings.store)
-    chosen, last = find(client, version), store.champion()
+    last = store.champion()
+    chosen = find(client, version) if version else newest(client, last)
     number, against = str(chosen.version), last.version if last else "none"
     with files_of(number) as folder:
         serves = last is not None and last.manifest == sha256(folder / "manifest.json")
@@ -126,7 +140,10 @@ def promote(settings: Settings, version: str | None) -> str:
         if not serves and chosen.tags.get(AGAINST) != against:
             raise UserError(f"version {number} was judged against another champion: gate it again")
         # Also where it serves already: files that were damaged become whole.
-        store.publish(number, folder)
+        try:
+            store.publish(number, folder)
+        except BrokenModelError as error:
+            raise UserError(f"version {number} cannot serve: {error}") from None
     if store.champion() != last:
         raise UserError(f"another version was promoted in the meantime: gate {number} again")
     if not serves:

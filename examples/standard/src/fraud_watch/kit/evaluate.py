@@ -46,6 +46,11 @@ class Exam(NamedTuple):
         """How much better than the dummy the model scores."""
         return self.score(rows) - learn.score(self.model.schema, self.truth[rows], self.dummy[rows])
 
+    def gain_over_constant(self) -> float:
+        """How much better than the best answer that is the same for all of these rows, known afterwards."""
+        constant = learn.dummy(self.model.schema, self.truth, len(self.truth))
+        return self.score() - learn.score(self.model.schema, self.truth, constant)
+
     def slices(self, fewest: int) -> Iterator[tuple[str, NDArray[np.bool_]]]:
         """The named groups of rows to be judged by themselves, where there is enough to judge by."""
         schema = self.model.schema
@@ -91,7 +96,11 @@ class Check(NamedTuple):
 
 def judge(exam: Exam, rivals: dict[str, float], gate: Gate) -> list[Check]:
     """Every check, passed or not; the model may be promoted when all are. ``rivals`` are scores by name."""
-    checks = [Check("gain over dummy", exam.gain(), gate.gain_over_dummy)]
+    checks = [
+        Check("gain over dummy", exam.gain(), gate.gain_over_dummy),
+        # Where the target moves, the training rows' mean is so far off that anything is better.
+        Check("gain over the best constant", exam.gain_over_constant(), gate.gain_over_dummy),
+    ]
     for name, score in rivals.items():
         checks.append(Check(f"loss to {name}", score - exam.score(), gate.loss_to_champion, below=True))
     for name, rows in exam.slices(gate.slice_rows):
@@ -107,8 +116,8 @@ def comparable(model: Model, schema: Schema, what: str) -> Model:
     absent = [c.name for c in model.schema.inputs if there.get(c.name) != c.type]
     now, then = schema.target, model.schema.target
     if absent or (now.name, now.classes, now.positive) != (then.name, then.classes, then.positive):
-        why = f"needs {', '.join(absent)} as it was" if absent else "predicts another target"
-        mend = "move the store's champion.json away to go on without a champion"
+        why = f"needs {', '.join(absent)} as before" if absent else "predicts another target"
+        mend = "to judge without comparing, add --skip-champion"
         raise UserError(f"{what} cannot be compared on today's table: it {why}; {mend}")
     return model
 

@@ -38,6 +38,8 @@ def check(schema: Schema, learning: Learning, target: Numbers, where: str) -> No
         raise UserError(f"{where} have fewer than {fewest:.0f} of class {', '.join(few)}: {mend}")
 
 
+MOVED = 0.15
+"""The share of a class may differ by this between training and test rows before the card says so."""
 MOST_CURVES = 8
 """Classes that a plot shows, so that its legend does not cover the curves."""
 Folds = list[tuple[Numbers, Numbers]]
@@ -138,6 +140,20 @@ def dummy(schema: Schema, seen: Numbers, rows: int) -> Numbers:
     """The prediction to beat: each class as often as it was seen, whatever the row."""
     shares = np.bincount(seen.astype(int), minlength=len(schema.target.classes)) / len(seen)
     return np.tile(shares, (rows, 1))
+
+
+def moved(schema: Schema, seen: Numbers, truth: Numbers) -> str:
+    """Say so where a class is much more or less frequent among the test rows than among the training rows."""
+    shares = [
+        np.bincount(rows.astype(int), minlength=len(schema.target.classes)) / len(rows)
+        for rows in (seen, truth)
+    ]
+    code = int(np.abs(shares[1] - shares[0]).argmax())
+    then, now = (share[code] for share in shares)
+    if abs(now - then) <= MOVED:
+        return ""
+    name = schema.target.names[code]
+    return f"The target moves: {name} is {then:.0%} of the training rows and {now:.0%} of the test rows."
 
 
 def judgeable(schema: Schema, target: Numbers, fewest: int = FEWEST_PER_CLASS) -> bool:

@@ -38,7 +38,8 @@ class Rival(NamedTuple):
     """Who serves now, to be compared with; without a model where today's code cannot run it."""
 
     version: str
-    model: Model | None
+    model: Model | None = None
+    skipped: bool = False
 
 
 class Learned(NamedTuple):
@@ -59,6 +60,7 @@ class Result(NamedTuple):
     checks: list[Check]
     choice: Choice
     card: Path
+    notes: tuple[str, ...] = ()
 
 
 def prepare(params: Params, settings: Settings) -> Prepared:
@@ -112,20 +114,22 @@ def _same(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(near | (one == other) | (np.isnan(one) & np.isnan(other)))
 
 
-def champion(settings: Settings, schema: Schema) -> Rival:
+def champion(settings: Settings, schema: Schema, skipped: bool) -> Rival:
     store = Store(settings.store)
     now = store.champion()
+    if now is None:
+        return Rival("none")
     model = None
     with suppress(BrokenModelError):
-        model = evaluate.comparable(store.open(now), schema, "the champion") if now else None
-    return Rival(now.version if now else "none", model)
+        model = None if skipped else evaluate.comparable(store.open(now), schema, "the champion")
+    return Rival(now.version, model, skipped)
 
 
-def train(params: Params, settings: Settings, step: Step) -> Result:
+def train(params: Params, settings: Settings, step: Step, skip_champion: bool = False) -> Result:
     """A failed gate is not a failed training: the model is registered either way, with the verdict."""
     with step("Reading and checking the data"):
         data, client = prepare(params, settings), registry.connect(settings)
-        rival = champion(settings, data.schema)
+        rival = champion(settings, data.schema, skip_champion)
     with mlflow.start_run() as run, tempfile.TemporaryDirectory() as scratch:
         options = params.model.options | (tune(data, params, step) if params.tuning.trials else {})
         with step(f"Fitting {params.model.name} in {len(data.rows.folds)} folds and whole"):
@@ -147,18 +151,22 @@ def train(params: Params, settings: Settings, step: Step) -> Result:
         with step("Registering, and judging at the gate"):
             version = registry.register(folder, data.schema)
             checks = judge(exam, params, rival, version, client)
-            told = {"version": version, "choice": choice, "note": learned.note}
+            seen, truth = data.target[data.rows.train], exam.truth
+            notes = [note for note in (learned.note, learn.moved(data.schema, seen, truth)) if note]
+            told = {"version": version, "choice": choice, "note": "\n\n".join(notes)}
             card = evaluate.write_card(exam, report, checks, params, data, **told)
             mlflow.log_artifact(str(card))
             _record(params, options, data, report, choice)
-        return Result(version, run.info.run_id, report.metrics, checks, choice, card)
+        return Result(version, run.info.run_id, report.metrics, checks, choice, card, tuple(notes))
 
 
-def rejudge(params: Params, settings: Settings, version: str | None, step: Step) -> tuple[str, list[Check]]:
+def rejudge(
+    params: Params, settings: Settings, version: str | None, step: Step, skip_champion: bool = False
+) -> tuple[str, list[Check]]:
     """Hold a registered version against today's data, limits and champion."""
     with step("Reading and checking the data"):
         data, client = prepare(params, settings), registry.connect(settings)
-        rival = champion(settings, data.schema)
+        rival = champion(settings, data.schema, skip_champion)
     number = str(registry.find(client, version).version)
     with step(f"Judging version {number}"), registry.files_of(number) as folder:
         model = evaluate.comparable(open_model(folder), data.schema, f"version {number}")
@@ -170,7 +178,7 @@ def judge(exam: Exam, params: Params, rival: Rival, version: str, client: Mlflow
     rivals = {}
     if rival.model and rival.version != version:
         rivals["champion"] = learn.score(exam.model.schema, exam.truth, exam.ask(rival.model))
-    elif rival.version not in ("none", version):
+    elif rival.version not in ("none", version) and not rival.skipped:
         rivals["champion's own score"] = registry.score(client, registry.find(client, rival.version))
     checks = evaluate.judge(exam, rivals, params.gate)
     failures = [str(check) for check in checks if not check.passed]

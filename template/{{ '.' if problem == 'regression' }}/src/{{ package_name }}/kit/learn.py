@@ -29,6 +29,8 @@ def check(schema: Schema, learning: Learning, target: Numbers, where: str) -> No
         raise UserError("params.yaml: learning.logarithm needs a target above -1; set it to false")
 
 
+MOVED = 0.5
+"""The mean of the test rows may lie so many standard deviations off before the card says so."""
 Folds = list[tuple[Numbers, Numbers]]
 """The truth of each fold's rows, and what an estimator says of them that has not seen them."""
 
@@ -73,6 +75,14 @@ def metrics(model: Model, learning: Learning, truth: Numbers, raw: Numbers) -> d
 def dummy(schema: Schema, seen: Numbers, rows: int) -> Numbers:
     """The prediction to beat: the mean of what was seen, whatever the row."""
     return np.full(rows, seen.mean())
+
+
+def moved(schema: Schema, seen: Numbers, truth: Numbers) -> str:
+    """Say so where the test rows lie elsewhere than the training rows."""
+    then, now = float(seen.mean()), float(truth.mean())
+    if abs(now - then) <= MOVED * float(seen.std()):
+        return ""
+    return f"The target moves: its mean is {then:.4g} on the training rows and {now:.4g} on the test rows."
 
 
 def judgeable(schema: Schema, target: Numbers, fewest: int = 2) -> bool:

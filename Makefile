@@ -29,10 +29,10 @@ matrix: .venv/developer  ## decide every combination of answers; ARGS="count" an
 	@$(RUN) -m tests.checks $(or $(ARGS),run)
 
 bench: .venv/developer  ## measure the matrix beside others
-	@PATH="$$PATH:.tools/bin" $(RUN) -m bench.matrix
+	@PATH="$$PATH:$(CURDIR)/.tools/bin" $(RUN) -m bench.matrix
 
 bench-serving: .venv/developer  ## measure the emitted service beside others; ARGS="--quick" and others
-	@PATH="$$PATH:.tools/bin" $(RUN) -m bench.serving $(ARGS)
+	@PATH="$$PATH:$(CURDIR)/.tools/bin" $(RUN) -m bench.serving $(ARGS)
 
 bench-update: .venv/developer  ## measure an update that brings nothing beside Copier's floor
 	@$(RUN) -m bench.update

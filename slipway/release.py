@@ -28,6 +28,7 @@ def publish(checkout: Path, version: str, command: Sequence[str]) -> str:
     list(releases.restore(checkout))
     for reason in objections(checkout, version):
         raise Refusal(reason)
+    write_version(checkout, version)
     prove(checkout, command)
     tag = f"v{version}"
     commit = git(checkout, "rev-parse", "HEAD").strip()
@@ -37,6 +38,18 @@ def publish(checkout: Path, version: str, command: Sequence[str]) -> str:
     git(checkout, "add", "--", releases.RELEASES)
     git(checkout, "commit", "--quiet", "--message", f"Release {tag}")
     return tag
+
+
+def write_version(checkout: Path, version: str) -> None:
+    """Commit the version in pyproject.toml before the proof, so that the tagged files have it."""
+    file = checkout / "pyproject.toml"
+    text = file.read_text("utf-8")
+    line = f'version = "{version}"'
+    written = re.sub('^version = ".*"$', line, text, count=1, flags=re.MULTILINE)
+    if written != text:
+        file.write_text(written, "utf-8")
+        git(checkout, "add", "--", file.name)
+        git(checkout, "commit", "--quiet", "--message", f"Version {version}")
 
 
 def prove(checkout: Path, command: Sequence[str]) -> None:

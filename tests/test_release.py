@@ -57,9 +57,11 @@ def once(folder: Path) -> Path:
     # What there has been in truth is nothing to these tests.
     (folder / releases.RELEASES).unlink(missing_ok=True)
     record(folder, PART % "0.1.0")
+    release.write_version(folder, "0.1.0")
     proven(folder)
     release.publish(folder, "0.1.0", HOLDS)
     record(folder, PART % "0.2.0")
+    release.write_version(folder, "0.2.0")
     return folder
 
 
@@ -112,6 +114,14 @@ def test_a_release_is_tagged_recorded_and_committed(clone: Path) -> None:
     assert releases.recorded(clone)["v0.2.0"] == head
     assert git(clone, "log", "-1", "--format=%s").strip() == "Release v0.2.0"
     assert not git(clone, "status", "--porcelain")
+
+
+def test_the_version_is_written_before_the_proof(clone: Path) -> None:
+    release.write_version(clone, "0.1.9")
+    assert "what is committed is" in refused(clone, "0.2.0")
+    proven(clone)
+    assert release.publish(clone, "0.2.0", FAILS) == "v0.2.0"
+    assert '\nversion = "0.2.0"\n' in git(clone, "show", "v0.2.0:pyproject.toml")
 
 
 def test_what_is_not_committed_is_in_no_release(clone: Path) -> None:

@@ -109,13 +109,13 @@ def test_the_steps_are_those_that_the_answers_need(
     make(**{name: answer if asked else "none" for name, answer in answers.items()})
     message = capfd.readouterr().err.partition("is ready")[2]
     steps = re.findall(
-        "^  (make demo|make test|git add|.*dvc repro|docker build)",
+        "^  (make demo|make test|git init|.*dvc repro|docker build)",
         message,
         re.MULTILINE,
     )
     activated = ". .venv/bin/activate && dvc repro"
     optional = [activated, "docker build"] if asked else []
-    assert sorted(steps) == sorted(["make demo", "make test", "git add", *optional])
+    assert sorted(steps) == sorted(["make demo", "make test", "git init", *optional])
     assert ("GitHub" in message) == asked
 
 

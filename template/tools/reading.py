@@ -13,51 +13,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
+from spellings import (
+    DATES,
+    MISSING,
+    UnreadableError,
+    decimal_marks,
+    moments_of,
+    orders_of,
+    pointed,
+    with_values,
+)
 
 WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 MARKS = ",;\t|"
 SAMPLE = 200
 """Lines that are looked at to find the separator."""
-MISSING = [
-    "",
-    "-NaN",
-    "-nan",
-    "<NA>",
-    "N/A",
-    "NA",
-    "NULL",
-    "NaN",
-    "None",
-    "n/a",
-    "nan",
-    "null",
-    "#N/A",
-]
-"""Cells without a value, as training will read them."""
-TIME = r"(?P<time>[ T]\d{1,2}:\d\d(:\d\d(\.\d+)?)?( ?[AaPp][Mm])?)?"
-DATES = {
-    "ymd": re.compile(r"(?P<year>\d{4})(?P<mark>[./])(?P<month>\d{1,2})(?P=mark)(?P<day>\d{1,2})" + TIME),
-    "dmy": re.compile(
-        r"(?P<day>\d{1,2})(?P<mark>[./-])(?P<month>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})" + TIME
-    ),
-    "mdy": re.compile(
-        r"(?P<month>\d{1,2})(?P<mark>[./-])(?P<day>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})" + TIME
-    ),
-}
-"""Dates by the order of their parts; those of the ISO form stay as they are."""
-NUMBERS = {
-    ".": re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d*)?(e[+-]?\d+)?", re.IGNORECASE),
-    ",": re.compile(
-        r"[+-]?(\d+(,\d*)?|\d{1,3}(\.\d{3})+(,\d*)?|\d{1,3}([ \u00a0\u202f]\d{3})+,\d+)(e[+-]?\d+)?",
-        re.IGNORECASE,
-    ),
-}
-"""Numbers by their decimal mark, with or without marks between thousands. 1,234 is one in both ways."""
-SEVERAL = "can be read in two ways"
-
-
-class UnreadableError(Exception):
-    """The file is no table, or one that can be read in several ways."""
 
 
 class Habits(NamedTuple):
@@ -236,90 +206,12 @@ def _settled(table: Path, cells: pd.DataFrame, given: Habits, found: Habits) -> 
     columns = [cells[place].iloc[1:] for place in cells]
     headers = [str(header) for header in cells.iloc[0]]
     filled = [column[~column.isin(MISSING)] for column in columns]
-    decimals, decimal = _decimals(table, headers, filled, given.decimal, found.separator)
-    orders, dates = _orders(table, headers, filled, given.dates)
+    decimals, decimal = decimal_marks(table, headers, filled, given.decimal, found.separator)
+    orders, dates = orders_of(table, headers, filled, given.dates)
     for place, there in enumerate(filled):
         if mark := decimals.get(place):
-            columns[place] = _with(columns[place], _pointed(there, mark))
+            columns[place] = with_values(columns[place], pointed(there, mark))
         elif order := orders.get(place):
-            columns[place] = _with(columns[place], _moments(there, order)[1])
+            columns[place] = with_values(columns[place], moments_of(there, order)[1])
     frame = pd.concat(columns, axis="columns").set_axis(headers, axis="columns")
     return Reading(frame, found._replace(decimal=decimal, dates=dates))
-
-
-def _with(column: pd.Series, values: pd.Series) -> pd.Series:
-    """A column with other values where it has one."""
-    return values.reindex(column.index).where(column.index.isin(values.index), column)
-
-
-Decided = tuple[dict[int, str], str]
-"""What was decided for each column that needs it, by its place, and for the file."""
-
-
-def _decimals(
-    table: Path, headers: list[str], filled: list[pd.Series], given: str, separator: str
-) -> Decided:
-    """The decimal mark of each column of numbers that holds marks."""
-    marked = [
-        place for place, there in enumerate(filled) if there.str.contains(r"\d[.,\u00a0\u202f ]\d").any()
-    ]
-    ways = {
-        place: [mark for mark, number in NUMBERS.items() if _all(filled[place], number)] for place in marked
-    }
-    ways = {place: marks for place, marks in ways.items() if marks}
-    sure = Counter(marks[0] for marks in ways.values() if len(marks) == 1)
-    decimal = given or (max(sure, key=lambda mark: sure[mark]) if sure else "")
-    for place, marks in ways.items():
-        if len(marks) == 2 and not decimal:
-            cell = filled[place].iloc[0]
-            if "," in cell and separator != ";":
-                settle = "give --decimal . if it is thousands, --decimal , if it is a fraction"
-                raise UnreadableError(f"{table}, column {headers[place]}: {cell} {SEVERAL}; {settle}")
-            # A file with semicolons is one in which commas were needed for something else.
-            decimal = "," if separator == ";" else "."
-    return {place: decimal if decimal in marks else marks[0] for place, marks in ways.items()}, decimal
-
-
-def _all(there: pd.Series, pattern: re.Pattern[str]) -> bool:
-    """Whether all cells look so; the first one tells most columns apart."""
-    return bool(len(there) and pattern.fullmatch(there.iloc[0]) and there.str.fullmatch(pattern).all())
-
-
-def _pointed(there: pd.Series, decimal: str) -> pd.Series:
-    """Numbers with a decimal point and nothing between thousands."""
-    between = "," if decimal == "." else "[. \u00a0\u202f]"
-    return there.str.replace(between, "", regex=True).str.replace(decimal, ".", regex=False)
-
-
-def _orders(table: Path, headers: list[str], filled: list[pd.Series], given: str) -> Decided:
-    """The order of each column of dates that are not ISO ones, where it reads every cell."""
-    ways: dict[int, list[str]] = {}
-    for place, there in enumerate(filled):
-        fitting = [order for order, date in DATES.items() if _all(there, date)]
-        if reading := [order for order in fitting if _moments(there, order)[0]]:
-            ways[place] = reading
-    sure = {orders[0] for orders in ways.values() if len(orders) == 1} - {"ymd"}
-    # Where points are written between, the day comes first.
-    sure |= {"dmy" for place, orders in ways.items() if len(orders) == 2 and "." in filled[place].iloc[0]}
-    order = given or (sure.pop() if len(sure) == 1 else "")
-    for place, orders in ways.items():
-        if len(orders) == 2 and order not in orders:
-            cell = filled[place].iloc[0]
-            settle = "give --dates dmy if the day comes first, --dates mdy if the month does"
-            raise UnreadableError(f"{table}, column {headers[place]}: {cell} {SEVERAL}; {settle}")
-    decided = {place: order if order in orders else orders[0] for place, orders in ways.items()}
-    return decided, ", ".join(sorted(set(decided.values())))
-
-
-def _moments(there: pd.Series, order: str) -> tuple[bool, pd.Series]:
-    """Whether all dates exist when read in that order, and the ISO form of those that do."""
-    parts = there.str.extract(DATES[order])
-    # Two digits mean what they mean to Python: 69 to 99 are of the last century.
-    century = parts["year"].where(parts["year"].str.len() == 4, "20" + parts["year"])
-    year = century.where((parts["year"].str.len() == 4) | (parts["year"] < "69"), "19" + parts["year"])
-    days = year + "-" + parts["month"].str.zfill(2) + "-" + parts["day"].str.zfill(2)
-    timed = bool(parts["time"].notna().any())
-    time = parts["time"].fillna("").str.strip(" T").str.upper()
-    moments = pd.to_datetime((days + " " + time).str.strip(), errors="coerce", format="mixed")
-    written = moments.dt.strftime("%Y-%m-%dT%H:%M:%S" if timed else "%Y-%m-%d")
-    return bool(moments.notna().all()), written.astype("str")

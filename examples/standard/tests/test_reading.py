@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from reading import DETECTED, Habits, UnreadableError, read
+from reading import DETECTED, Habits, read
+from spellings import UnreadableError
 
 File = str | bytes
 

@@ -14,10 +14,11 @@ import pandas as pd
 import typer
 import yaml
 from infer import Inference, infer
-from reading import DETECTED, Habits, Reading, UnreadableError, is_parquet, read
+from reading import DETECTED, Habits, Reading, is_parquet, read
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
+from spellings import UnreadableError
 
 from fraud_watch import data
 from fraud_watch.kit import UserError

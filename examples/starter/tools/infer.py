@@ -33,7 +33,8 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 # As a script it runs without the project's environment, from these sources alone.
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from reading import Habits, UnreadableError, read
+from reading import Habits, read
+from spellings import UnreadableError
 
 from fraud_watch.kit import UserError
 from fraud_watch.kit.cells import cast

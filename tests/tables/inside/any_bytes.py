@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, Phase, event, given, seed, settings
 from hypothesis import strategies as st
 from infer import infer, problems
 from pydantic import ValidationError
-from reading import Habits, UnreadableError, read
+from reading import Habits, read
+from spellings import UnreadableError
 
 PACKAGE = next(path.parent.name for path in ROOT.glob("src/*/kit"))
 UserError = import_module(f"{PACKAGE}.kit").UserError

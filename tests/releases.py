@@ -128,7 +128,8 @@ class Follower:
         copier.run_copy(
             str(template.folder),
             folder,
-            answers,
+            # Its default is the name of the folder.
+            {"project_name": "Churn model", **answers},
             vcs_ref=ref,
             defaults=True,
             quiet=True,

@@ -13,7 +13,7 @@ from tests.matrix.faults import faults
 from tests.matrix.template import Template
 from tests.matrix.verdicts import shown
 from tests.rendering import source
-from tests.trees import PERSON
+from tests.trees import usual
 
 SHEET = "template/{{{{ '.' if {} }}}}"
 DVC = SHEET.format("data_versioning == 'dvc'")
@@ -166,7 +166,7 @@ def seeded(folder: Path, bug: Bug) -> Template:
         )
         other.write_text(text, "utf-8")
     file.write_text(text.replace(bug.old, bug.new, 1), "utf-8")
-    return Template(root, {"package_name": ["own_name"], **PERSON})
+    return usual(root)
 
 
 def found(template: Template, bug: Bug) -> set[str]:

@@ -61,7 +61,7 @@ def test_copier_does_the_same(
     template = Template(tmp_path / "template")
     template.release("1.0.0")
     command = ["-W", "ignore", "-m", "copier", "copy", "--defaults", "--quiet"]
-    command += [*arguments, str(template.folder)]
+    command += ["--data", "project_name=Churn", *arguments, str(template.folder)]
     made: list[tuple[int, list[str], Tree]] = []
     for program in (quick.COLD, sys.executable):
         project = tmp_path / f"project-{len(made)}"
@@ -85,7 +85,8 @@ def test_copier_updates_the_same(tmp_path: Path, default_gitconfig: object) -> N
     template.keep("README.md")
     template.release("1.0.0")
     template.replace("template/README.md.jinja", "\n\n", "\n\nA new line.\n\n")
-    copy = ["-m", "copier", "copy", "--defaults", "--quiet", str(template.folder)]
+    copy = ["-m", "copier", "copy", "--defaults", "--quiet"]
+    copy += ["--data", "project_name=Churn", str(template.folder)]
     update = ["-W", "ignore", "-m", "copier", "update", "--defaults", "--quiet"]
     projects = [tmp_path / name for name in ("cold", "warm")]
     for project in projects:

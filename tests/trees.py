@@ -23,13 +23,13 @@ PERSON = {
     "github_user": ["", "ada"],
 }
 """Values for questions of free text: each is left empty and answered."""
+# Its default is the name of the folder that the project goes to.
+NAMED = {"project_name": ["Churn model"]}
 
 
 def usual(root: Path) -> Template:
     """A state of the template, for a package whose name is as long as most."""
-    # Its default is the name of the folder that the project goes to.
-    named = {"project_name": ["Churn model"], "package_name": [PACKAGE]}
-    return Template(root, {**named, **PERSON})
+    return Template(root, {**NAMED, "package_name": [PACKAGE], **PERSON})
 
 
 def template(org: str = "") -> Template:
@@ -81,7 +81,7 @@ def organised() -> Template:
         name: QUESTIONS[name] | {"choices": values, "default": values[0]}
         for name, values in texts.items()
     }
-    return Template(source(yaml.safe_dump(org)))
+    return Template(source(yaml.safe_dump(org)), NAMED)
 
 
 def values(known: Known) -> dict[str, str]:

@@ -103,12 +103,12 @@ def compiling_once() -> AbstractContextManager[object]:
 
 
 def render(folder: Path, answers: Mapping[str, str], org: str = "") -> Path:
-    """Copy into `folder`, as `copier copy --defaults` does."""
+    """Copy into `folder`, as `copier copy --defaults` does; the name does not follow from the folder's."""
     with local.env(PATH=""), compiling_once():
         copier.run_copy(
             str(source(org)),
             folder,
-            dict(answers),
+            {"project_name": "Churn model", **answers},
             defaults=True,
             quiet=True,
             settings=copier.Settings(),
@@ -128,5 +128,4 @@ def tree(folder: Path) -> Tree:
 def render_tree(answers: Mapping[str, str]) -> Tree:
     """The project that these answers make; what is left out takes its default."""
     with tempfile.TemporaryDirectory(prefix="slipway-project-") as folder:
-        # Its default is the name of the folder.
-        return tree(render(Path(folder), {"project_name": "Churn model", **answers}))
+        return tree(render(Path(folder), answers))

@@ -182,9 +182,11 @@ def has_verb(word: str) -> Callable[[bytes], bool]:
 def settings_named(project: Project, page: str) -> Iterator[str]:
     """A setting in capitals that a page names is known to some file that is not a page."""
     capitals = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]+|HOST|PORT|STORE")
-    named = {
-        n for code in markdown(project.text(page)).code for n in capitals.findall(code)
-    }
+    # With blanks around the sign it is a line of Python.
+    codes = (
+        c for c in markdown(project.text(page)).code if not re.match("[A-Z_]+ = ", c)
+    )
+    named = {name for code in codes for name in capitals.findall(code)}
     others = project.files(".env.example", ".github/workflows/*", "Dockerfile")
     for name in sorted(named):
         if not any(re.search(rf"\b{name}\b", project.text(p)) for p in others):

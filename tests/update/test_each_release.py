@@ -15,7 +15,12 @@ light, tmp_path = quick.light, quick.tmp_path
 MINE = "\n# Mine.\n"
 KIT = "src/churn_model/kit/schema.py"
 EDITED = ("README.md", "Makefile", KIT)
-YOURS = ("params.yaml", "src/churn_model/features.py")
+YOURS = (
+    "params.yaml",
+    "src/churn_model/features.py",
+    "src/churn_model/model.py",
+    "tests/test_features.py",
+)
 
 
 VERSIONS = list(recorded())

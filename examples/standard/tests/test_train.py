@@ -485,7 +485,7 @@ def test_a_class_that_becomes_more_frequent_is_named() -> None:
     seen = np.array([0.0] * 80 + [1.0] * 20)
     assert learn.moved(two, seen, np.array([0.0] * 7 + [1.0] * 3)) == ""
     said = learn.moved(two, seen, np.array([0.0] * 3 + [1.0] * 7))
-    assert said == "The target moves: no is 80% of the training rows and 30% of the test rows."
+    assert said == "The target moves: no is 80 % of the training rows and 30 % of the test rows."
 
 
 def test_a_card_sets_the_model_beside_dummy_and_champion(

@@ -153,7 +153,8 @@ def moved(schema: Schema, seen: Numbers, truth: Numbers) -> str:
     if abs(now - then) <= MOVED:
         return ""
     name = schema.target.names[code]
-    return f"The target moves: {name} is {then:.0%} of the training rows and {now:.0%} of the test rows."
+    shown = [f"{100 * share:.0f} % of the {rows} rows" for share, rows in ((then, "training"), (now, "test"))]
+    return f"The target moves: {name} is {' and '.join(shown)}."
 
 
 def judgeable(schema: Schema, target: Numbers, fewest: int = FEWEST_PER_CLASS) -> bool:

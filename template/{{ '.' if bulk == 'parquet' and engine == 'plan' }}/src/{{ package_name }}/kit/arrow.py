@@ -15,7 +15,6 @@ from .columns import Column
 from .plan import Coded
 from .predictor import Model
 from .schema import Schema
-from .table import checked, columns_of
 
 
 def answers(model: Model, rows: pa.Table, source: str) -> dict[str, Any]:
@@ -30,6 +29,9 @@ def _columns(schema: Schema, rows: pa.Table, source: str) -> dict[str, NDArray[A
     for column in schema.inputs:
         values = _cells(column, rows[column.header]) if column.header in rows.column_names else None
         if values is None:
+            # pandas and pandera are imported where a cell asks for them, not for each file.
+            from .table import checked, columns_of
+
             frame = checked(schema, rows.to_pandas(ignore_metadata=True), source, target=False)
             return columns_of(schema, frame)
         columns[column.name] = values

@@ -1,9 +1,11 @@
 """One environment that holds all that any project declares, made once for all of them."""
 
+import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -83,19 +85,35 @@ def environment(template: Template, package: str) -> Path:
     )
     folder = FOLDER / hashed(locked())
     python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        uv = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
-        settings: Mapping[str, str] = {**os.environ, "UV_LINK_MODE": "hardlink"}
-        # It is large: what another lock made is not kept.
-        shutil.rmtree(FOLDER, ignore_errors=True)
-        for command in (
-            ["venv", "--quiet", "--python", PYTHON, str(folder)],
-            ["pip", "install", "--quiet", "--compile-bytecode", "--python", str(python)]
-            + ["--require-hashes", "--requirement", str(LOCKED)],
-        ):
-            subprocess.run([uv, *command], check=True, env=settings)
-        (folder / "complete").touch()
-    script = folder / "bin" / package.replace("_", "-")
-    script.write_text(COMMAND.format(python=python, package=package), "utf-8")
-    script.chmod(0o755)
+    with alone():
+        if not (folder / "complete").exists():
+            install(folder)
+        script = folder / "bin" / package.replace("_", "-")
+        script.write_text(COMMAND.format(python=python, package=package), "utf-8")
+        script.chmod(0o755)
     return python
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One process at a time makes the environment; the others wait for it."""
+    FOLDER.parent.mkdir(exist_ok=True)
+    with FOLDER.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def install(folder: Path) -> None:
+    """Make the environment."""
+    uv = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
+    settings: Mapping[str, str] = {**os.environ, "UV_LINK_MODE": "hardlink"}
+    # It is large: what another lock made is not kept.
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    python = ["--python", str(folder / "bin" / "python")]
+    for command in (
+        ["venv", "--quiet", "--python", PYTHON, str(folder)],
+        ["pip", "install", "--quiet", "--compile-bytecode", *python]
+        + ["--require-hashes", "--requirement", str(LOCKED)],
+    ):
+        subprocess.run([uv, *command], check=True, env=settings)
+    (folder / "complete").touch()

@@ -31,6 +31,12 @@ def test_separators(tmp_path: Path, separator: str) -> None:
     )
 
 
+def test_a_header_may_be_long(tmp_path: Path) -> None:
+    names = [f"{'n' * 300} {place}" for place in range(500)]
+    found, _ = cells(tmp_path, "\t".join(names) + "\n" + "\t".join("1" * 500) + "\n")
+    assert list(found) == names
+
+
 @pytest.mark.parametrize(
     "encoding",
     ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"],

@@ -192,6 +192,8 @@ def _decoded(table: Path, given: str) -> tuple[str, str]:
 def _separator(text: str) -> str:
     """The mark that cuts the lines into most columns, and each into as many."""
     lines = text.splitlines()[:SAMPLE]
+    # A header of long names is a single field to the wrong mark.
+    csv.field_size_limit(max(map(len, lines), default=0) + 1)
 
     def cut(mark: str) -> tuple[int, int]:
         widths = Counter(len(row) for row in csv.reader(lines, delimiter=mark) if row)

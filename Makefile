@@ -9,7 +9,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 RUN := .venv/bin/python
 
 # As typed: a dollar sign in a path or an answer is no variable of make's.
-$(foreach name,DEST ARGS DATA TARGET REF FROM VERSION,$(eval override $(name) := $$(value $(name))))
+$(foreach name,DEST ARGS DATA READ TARGET REF FROM VERSION,$(eval override $(name) := $$(value $(name))))
 export DEST DATA TARGET REF FROM VERSION
 
 help:  ## say what there is

@@ -64,7 +64,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Survey:
-    """What a table is, found before anything is made of it."""
+    """How a table was read, and which problems its target allows."""
 
     read: str
     notes: list[str]
@@ -79,8 +79,8 @@ class Survey:
             name for name, why in self.problems.items() if not why.startswith(unfit)
         ]
 
-    def told(self, table: Table) -> Iterator[str]:
-        """What a person should see before the questions."""
+    def summary(self, table: Table) -> Iterator[str]:
+        """Lines to print before the questions."""
         yield f"{table.path.name}: {self.read}"
         yield from (f"! {note}" for note in self.notes)
         likely, *others = self.possible

@@ -79,7 +79,7 @@ def new(
             found = own_table and adoption.survey(own_table, rendered)
         likely = {}
         if own_table and found:
-            typer.echo("\n".join(found.told(own_table)) + "\n")
+            typer.echo("\n".join(found.summary(own_table)) + "\n")
             likely["problem"] = found.possible[0]
             if problem := adoption.answer(found, request.data):
                 request = request.answered(problem=problem)

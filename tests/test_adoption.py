@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slipway.adoption import Survey, Table, adopt, answer, uv
-from slipway.project import Project
+from slipway.project import Project, Request, make
 from slipway.refusal import Refusal
 from tests.checkout import Checkout
 from tests.drawn import PROVE, SEED
@@ -141,10 +141,24 @@ def test_the_problem_is_what_the_target_allows() -> None:
     with pytest.raises(Refusal, match="problem=classification: not possible: x"):
         answer(amount, {"problem": "classification"})
     table = Table(Path("t.csv"), "size", {})
-    assert list(both.told(table))[1:] == [
+    assert list(both.summary(table))[1:] == [
         "size: 3 classes, so classification",
         "  (regression is possible too: numbers)",
     ]
+
+
+def test_the_likelier_problem_is_the_default_on_top_of_the_users_own(
+    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tmp_path / "settings.yml"
+    settings.write_text("defaults: {user_name: Ada}\n")
+    monkeypatch.setenv("COPIER_SETTINGS_PATH", str(settings))
+    dest, source = str(tmp_path / "ratings"), str(checkout.folder)
+    request = Request.checked(dest, source, "", ["--defaults", "--quiet"])
+    made = make(request, {"problem": "regression"})
+    assert made
+    names = ("problem", "user_name", "project_name")
+    assert [made.answers[n] for n in names] == ["regression", "Ada", "Ratings"]
 
 
 def test_a_failure_after_the_project_was_made_names_the_way_on(tmp_path: Path) -> None:

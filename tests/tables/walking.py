@@ -1,6 +1,7 @@
 """Projects that take a table in, each in a folder of its own, by the processes that run the emitted tests."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ def compared(
 def judged(outcome: dict[str, Any]) -> Iterator[str]:
     """A table is refused with the sentence that it should get, or becomes a service."""
     refusal, wanted = outcome.get("refused", ""), outcome["refusal"]
-    if refusal and outcome["allowed"] and outcome["allowed"] in refusal:
+    if outcome["allowed"] and re.search(outcome["allowed"], refusal):
         return
     if wanted and wanted not in refusal:
         yield f"it is not refused by '{wanted}', but: {refusal or outcome}"
@@ -155,8 +156,8 @@ YOURS = ("schema.yaml", "params.yaml")
 TESTS = tuple(
     f"tests/test_{name}.py"
     for name in (
-        *("columns", "evaluate", "features", "learn", "release", "requests"),
-        *("schema", "serve", "train", "bulk", "engine", "probes"),
+        *("features", "release", "requests", "schema"),
+        *("serve", "train", "bulk", "engine"),
     )
 )
 """Those that read what adopt writes."""

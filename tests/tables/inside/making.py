@@ -28,7 +28,7 @@ class Table(NamedTuple):
     refusal: str
     """A part of the sentence that refuses it; empty if it has to become a service."""
     allowed: str = ""
-    """A part of a sentence that may refuse it, for chance decides whether each part of the rows has each class."""
+    """A pattern of the sentences that may refuse it: chance decides whether each part of the rows has each class."""
 
 
 def made(shape: Shape, seed: int) -> Table:
@@ -58,7 +58,8 @@ def made(shape: Shape, seed: int) -> Table:
     suffix, content = _written(frame, shape["file"], target)
     refusal = _refusal(shape, frame, target)
     rare = shape["target"] == "1 % positives" and shape["order"] != "none"
-    allowed = "class" if rare and rows < 50_000 else ""
+    lacking = "have fewer than .* of class|lack a class"
+    allowed = lacking if rare and rows < 50_000 else ""
     return Table(f"table{suffix}", content, target, group, refusal, allowed)
 
 

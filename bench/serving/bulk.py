@@ -1,4 +1,4 @@
-"""A file of many rows: the project's `score` beside a whole data frame, on one core each."""
+"""A file of many rows: the project's `score` beside a whole data frame, each with every core."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from bench.serving.environments import Failed, call
 from bench.serving.load import TOLERANCE
 from bench.serving.peers import APPS, without_target
 from bench.serving.project import FEWEST_ROWS, NAME, Project, rows
-from bench.serving.servers import MEGABYTE, QUIET, cores
+from bench.serving.servers import MEGABYTE, QUIET
 
 
 @dataclass
@@ -33,8 +33,7 @@ class Scored:
 def watched(
     command: Sequence[str], folder: Path, settings: Mapping[str, str], into: Scored
 ) -> None:
-    """Run to the end on one core, and add what it took, children included."""
-    core, _ = cores()
+    """Run to the end, and add what it took, children included."""
     began = time.perf_counter()
     process = subprocess.Popen(
         command,
@@ -43,7 +42,6 @@ def watched(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
-    os.sched_setaffinity(process.pid, {core})
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -54,7 +52,7 @@ def watched(
 
 
 def score(project: Project, model: str, count: int, rounds: int) -> list[Scored]:
-    """Both in turn, each row scored equally by both."""
+    """Both in turn, each row scored equally by both; ours where only files are scored."""
     python, folder = str(project.trains / "bin" / "python"), project.folder
     records = folder / "bulk.json"
     records.write_text(json.dumps(without_target(rows(FEWEST_ROWS))), "utf-8")
@@ -63,7 +61,7 @@ def score(project: Project, model: str, count: int, rounds: int) -> list[Scored]
     )
     tool, estimator = str(APPS / "rows.py"), str(project.estimator(model))
     call(folder, [python, tool, "make", str(records), source, str(count)], QUIET)
-    ours = [str(project.trains / "bin" / NAME), "score", source, one]
+    ours = [str(project.scores / "bin" / NAME), "score", source, one]
     whole = [python, str(APPS / "whole.py"), estimator, source, other]
     store = {"STORE": str(project.store(model))}
     found = Scored(f"`{NAME} score`"), Scored("pandas, the whole file")

@@ -64,15 +64,16 @@ def rows(count: int, seed: int = 7) -> list[Record]:
 
 @dataclass(frozen=True)
 class Project:
-    """A project's folder, and two environments: what trains, and what serves."""
+    """A project's folder, and its environments: what trains, what serves, and what scores files."""
 
     folder: Path
     trains: Path
     serves: Path
+    scores: Path
 
     @classmethod
     def at(cls, folder: Path) -> Self:
-        return cls(folder, folder.with_name("trains"), folder.with_name("serves"))
+        return cls(folder, *map(folder.with_name, ("trains", "serves", "scores")))
 
     @cached_property
     def headers(self) -> dict[str, str]:
@@ -142,4 +143,5 @@ def make(folder: Path, count: int) -> Project:
     install = [uv(), "sync", "--locked", "--quiet", "--no-default-groups"]
     install += ["--group", "serve"]
     call(folder, install, {SETTING: str(project.serves)})
+    call(folder, [*install, "--group", "score"], {SETTING: str(project.scores)})
     return project

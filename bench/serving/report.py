@@ -163,8 +163,8 @@ def sections(
     if scored:
         yield "## A file of many rows\n"
         yield (
-            f"{rows:,} rows of Parquet, the linear model, from file to file on one core; "
-            "median of the runs, memory at its peak.\n"
+            f"{rows:,} rows of Parquet, the linear model, from file to file, in an environment with the groups "
+            "`serve` and `score`; median of the runs, memory at its peak.\n"
         )
         yield bulk(scored)
     if failed := [one for one in outcomes if one.trouble]:

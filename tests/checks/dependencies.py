@@ -1,7 +1,8 @@
 """Imports and declared dependencies are the same, set by set: an environment that holds more would hide what is missing.
 
 What serves is installed without what trains, and without the fallback that only some models of some projects need. So what the command line and the service import
-when they start must be in the serving set; what waits inside a function until its verb runs, and all other modules, may need the other sets of the package too.
+when they start must be in the serving set, and what scores files there or in its own set; what waits inside a function until its verb runs, and all other modules, may
+need the other sets of the package too.
 """
 
 import ast
@@ -44,9 +45,9 @@ REASONS = {
     "python-calamine": "pandas reads workbooks with it",
     "types-pyyaml": "mypy reads it",
 }
-PACKAGE = ("serve", "fallback", "train")
-SERVED = {"", "serve"}
-SERVING = ("src/*/cli.py", "src/*/kit/serve/*.py")
+PACKAGE = ("serve", "fallback", "score", "train")
+SERVED, SCORED = {"", "serve"}, {"", "serve", "score"}
+SERVING, SCORING = ("src/*/cli.py", "src/*/kit/serve/*.py"), ("src/*/kit/batch.py",)
 
 
 class Imports(ast.NodeVisitor):
@@ -113,9 +114,9 @@ def places(template: Template, module: str) -> tuple[str, ...]:
     return tuple(path for path in (*homes, *others) if path in template.files)
 
 
-def starting(project: Project) -> set[str]:
-    """The files that are imported when the command line or the service starts."""
-    todo, found = project.files(*SERVING), set[str]()
+def starting(project: Project, *entries: str) -> set[str]:
+    """The files that are imported when the command line or the service starts, or a file is scored."""
+    todo, found = project.files(*entries), set[str]()
     while todo:
         path = todo.pop()
         if path not in found:
@@ -172,7 +173,10 @@ def undeclared(project: Project, path: str) -> Iterator[str]:
         )
         if there and name in now and path.startswith("src/"):
             # What is in the serving set need not be asked for who imports it.
-            there = bool(sets & SERVED) or path not in starting(project)
+            there = bool(sets & SERVED) or (
+                path not in starting(project, *SERVING)
+                and (bool(sets & SCORED) or path not in starting(project, *SCORING))
+            )
         if not there:
             where = "in the set that runs this" if sets else "at all"
             yield f"it imports {name}, which is not declared {where}"

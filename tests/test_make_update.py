@@ -57,6 +57,9 @@ def two(folder: Path) -> tuple[Template, Path]:
     readme = "template/README.md.jinja"
     template.replace(readme, "## Two commands", "## The two commands")
     template.replace("template/docs/guide.md.jinja", "# Guide\n", "# The guide\n")
+    template.replace(
+        "template/Makefile.jinja", "## Check format", "## Check the format"
+    )
     template.release("1.1.0")
     return template, project.folder
 
@@ -341,6 +344,22 @@ def test_an_interrupt_says_how_to_go_back(project: Path) -> None:
     assert state(project) != before
     subprocess.run(["bash", "-ec", told[2]], cwd=project, check=True)
     assert state(project) == before
+
+
+def test_make_runs_the_doctor_while_its_makefile_is_in_conflict(
+    project: Path,
+) -> None:
+    edit(project, "Makefile", "## Check format", "## Mine: check format")
+    assert "- in conflict: Makefile\n" in update(project).stdout
+    made = subprocess.run(
+        ["make", "doctor", "ARGS=--offline"],
+        cwd=project,
+        check=False,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert "- Makefile: two versions stand in it" in made.stdout
+    assert "# <<<<<<< before updating\n" in (project / "Makefile").read_text()
 
 
 def test_a_branch_holds_all_that_came(project: Path) -> None:

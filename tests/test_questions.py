@@ -131,11 +131,11 @@ def test_a_choice_that_is_not_offered_is_refused(question: str) -> None:
     ("question", "answer", "sentence"),
     [
         ("project_name", "", "must not be empty"),
-        ("project_name", "two\nlines", "one line without control characters"),
-        ("project_name", "a tab\there", "one line without control characters"),
-        ("project_name", "line separator\u2028", "one line without control characters"),
-        ("project_name", " padded", "must not begin or end with a space"),
-        ("project_name", "x" * 201, "at most 200 characters"),
+        ("project_name", "two\nlines", "It holds a control character: give one line"),
+        ("project_name", "a tab\there", "It holds a control character: give one line"),
+        ("project_name", "line separator\u2028", "It holds a control character: give one line"),
+        ("project_name", " padded", "It begins or ends with a space"),
+        ("project_name", "x" * 201, "longer than 200 characters"),
         ("project_name", "Tests", "'tests' is a folder, file or command"),
         ("project_name", "Kit", "'kit' is a folder, file or command"),
         ("project_name", "Pandas", "'pandas' is a package that projects install"),
@@ -153,8 +153,8 @@ def test_a_choice_that_is_not_offered_is_refused(question: str) -> None:
         ("package_name", "email", "'email' is a module of Python's standard library"),
         ("project_slug", "other-words", "words are those of project_slug"),
         ("description", "", "must not be empty"),
-        ("description", "two\rlines", "one line without control characters"),
-        ("user_name", "bell\a", "one line without control characters"),
+        ("description", "two\rlines", "It holds a control character: give one line"),
+        ("user_name", "bell\a", "It holds a control character: give one line"),
         ("user_email", "no address", "like ada@example.com"),
         ("user_email", 'quo"te@example.com', "like ada@example.com"),
         ("github_user", "not/a/name", "up to 39 letters"),
@@ -166,6 +166,11 @@ def test_a_bad_answer_is_refused_with_what_is_allowed(
     with pytest.raises(ValueError, match=f"'{question}'|'package_name'") as refused:
         render_tree({question: answer})
     assert sentence in str(refused.value)
+    if question in ASKED | {"description"}:
+        # A prompt shows what fits on one line of eighty columns.
+        prompt, said = str(refused.value).split(": ", 1)
+        gist = re.split(r"[:.](?: |$)", said, maxsplit=1)[0]
+        assert len(f"{prompt}: {gist}") < 80
 
 
 @pytest.mark.parametrize(

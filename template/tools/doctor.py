@@ -30,7 +30,8 @@ ANSWERS = ".copier-answers.yml"
 RELEASE = re.compile(r"v?\d+(\.\d+)+")
 SUPPORTED = 2
 """So many minor versions are supported: the newest, and those before it."""
-MARKERS = re.compile(rb"^<{7} .*?^={7}\r?$.*?^>{7} ", re.MULTILINE | re.DOTALL)
+# In a Makefile the marks stand in comments, so that make can still run the doctor.
+MARKERS = re.compile(rb"^(?:# )?<{7} .*?^(?:# )?={7}\r?$.*?^(?:# )?>{7} ", re.MULTILINE | re.DOTALL)
 WITHOUT_VALUE = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=\s*(?:#.*)?$", re.MULTILINE)
 ABBREVIATED = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/", "git+": ""}
 

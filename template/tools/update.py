@@ -29,6 +29,7 @@ NEEDS_TRUST = 4
 """Copier's exit code where the template would run code of its own."""
 EXPORTED = "requirements.txt"
 BACK = "git reset --hard && git clean -d --force"
+MARK = re.compile(rb"^(?=<{7} |={7}\r?$|>{7} )", re.MULTILINE)
 
 
 class RefusedError(Exception):
@@ -135,6 +136,10 @@ def bring(plan: Plan, trust: bool) -> None:
         )
     if done.returncode:
         raise RefusedError(f"Copier says: {last_line(done.stderr)}")
+    # As comments, the marks of a conflict leave make able to run `make doctor`.
+    makefile = HERE / "Makefile"
+    if any(each.path == makefile.name for each in doctor.unsettled(HERE)):
+        makefile.write_bytes(MARK.sub(b"# ", makefile.read_bytes()))
 
 
 def came(plan: Plan) -> Iterator[str]:

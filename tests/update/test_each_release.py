@@ -1,14 +1,18 @@
 """A project of each release there has been, with its owner's work in it, reaches today's state."""
 
+import re
+import shutil
+import subprocess
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from tests import quick
+from tests.checkout import bare_environment
 from tests.drawn import SEED
 from tests.releases import Follower, git
-from tests.rendering import ANSWERS_FILE
+from tests.rendering import ANSWERS_FILE, ROOT
 from tests.update.history import recorded, slipway
 
 light, tmp_path = quick.light, quick.tmp_path
@@ -26,6 +30,26 @@ YOURS = (
 VERSIONS = list(recorded())
 DRAWN = Random(SEED).choice(VERSIONS) if VERSIONS else ""
 LATER = pytest.mark.prove("each run draws one release, so that it does not grow")
+
+
+def test_the_first_project_is_updated_without_copier_or_uv_of_the_machine(
+    tmp_path: Path, default_gitconfig: object
+) -> None:
+    page = (ROOT / "docs" / "updating.md").read_text("utf-8")
+    (command,) = re.findall("^.* tool run copier update .*$", page, re.MULTILINE)
+    history = slipway(tmp_path / "template")
+    today = history.versions[-2]
+    project = Follower(history, tmp_path / "project", VERSIONS[0])
+    assert not (project.folder / "tools" / "update.py").exists()
+    # As `make setup` leaves it on a machine without uv.
+    fetched = project.folder / ".tools" / "bin" / "uv"
+    fetched.parent.mkdir(parents=True)
+    fetched.symlink_to(str(shutil.which("uv")))
+    words = ["sh", "-ec", f"{command} --vcs-ref {today}"]
+    subprocess.run(words, cwd=project.folder, env=bare_environment(), check=True)
+    assert not git(project.folder, "ls-files", "--unmerged")
+    assert f"_commit: {today}" in project.read(ANSWERS_FILE)
+    assert (project.folder / "tools" / "update.py").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,11 @@
 """Files that are scored: each row as the service would answer it, and a run that goes on after a stop."""
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,7 @@ from conftest import raw_table
 from typer.testing import CliRunner
 
 from fraud_watch import cli
-from fraud_watch.kit import UserError, arrow, batch
+from fraud_watch.kit import UserError, arrow, batch, table
 from fraud_watch.kit.columns import Column, Columns
 from fraud_watch.kit.predictor import Model
 from fraud_watch.kit.schema import Schema
@@ -177,11 +181,71 @@ def test_a_chunk_that_is_written_otherwise_says_the_same(
     frame.to_parquet(plain)
     rows.astype("string").to_parquet(source)
     score(model, source, tmp_path / "long.parquet")
-    monkeypatch.setattr(arrow, "checked", None)
+    monkeypatch.setattr(arrow, "_by_pandas", None)
     score(model, plain, tmp_path / "short.parquet")
     said = [pd.read_parquet(tmp_path / f"{way}.parquet") for way in ("long", "short")]
     added = [name for name in said[0].columns if name not in rows.columns]
     pd.testing.assert_frame_equal(said[0][added], said[1][added])
+
+
+def test_a_file_is_scored_without_what_only_training_has(
+    published: Path, model: Model, schema: Schema, source: Path, tmp_path: Path
+) -> None:
+    """As where the groups serve and score are installed and no other."""
+    if "fallback" in model.manifest.needs:
+        pytest.skip("the model needs the fallback")
+    columns = columns_of(schema, checked(schema, pd.read_parquet(source), "in", target=False))
+    pd.DataFrame({c.header: columns[c.name] for c in schema.inputs}).to_parquet(source)
+    script = tmp_path / "score.py"
+    script.write_text(ALONE, encoding="utf-8")
+    words = [sys.executable, str(script), str(published), str(source), str(tmp_path / "out.parquet")]
+    own = {"PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    said = subprocess.run(words, capture_output=True, text=True, check=False, env=os.environ | own)
+    assert said.stdout == "250 rows\n", said.stderr
+    assert len(pd.read_parquet(tmp_path / "out.parquet")) == 250
+
+
+ALONE = """
+import sys
+from pathlib import Path
+
+ABSENT = {"pandas", "pandera", "scipy", "skops", "sklearn", "sqlalchemy"}
+
+
+class Missing:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] in ABSENT:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+sys.meta_path.insert(0, Missing())
+from fraud_watch import cli
+from fraud_watch.kit.batch import score_file
+from fraud_watch.kit.store import open_model
+
+folder, *files = map(Path, sys.argv[1:])
+print(score_file(open_model(folder), "7", *files, tell=lambda _: None), "rows")
+"""
+
+
+def test_a_column_that_only_pandas_could_read_is_named(
+    model: Model, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, column = pd.read_parquet(source), model.schema.inputs[0]
+    rows.assign(**{column.header: 7 if column.dtype == "O" else "7"}).to_parquet(source)
+    monkeypatch.setitem(sys.modules, table.__name__, None)
+    said = f"after row 0: column {re.escape(column.header)} does not hold what .*--group train"
+    with pytest.raises(UserError, match=said):
+        score(model, source, tmp_path / "out.parquet")
+
+
+def test_a_word_that_other_chunks_have_is_no_word_of_this_one() -> None:
+    """A dictionary is that of a whole part of the file."""
+    words = pa.array(["y", "z", "x"])
+    for codes, fits in (([0, 2, None], True), ([0, 1], False)):
+        cells = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), words)
+        found = arrow._cells(GAPS, pa.chunked_array([cells]))
+        assert (found is not None) == fits
 
 
 def test_what_the_schema_forbids_is_refused_in_bulk_too(model: Model, schema: Schema) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from fraud_watch import cli
 from fraud_watch.kit import UserError, train
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.serve import app
-from fraud_watch.kit.settings import Settings
+from fraud_watch.kit.settings import Settings, unknown_settings
 from fraud_watch.kit.store import Store, open_model
 from fraud_watch.kit.task import answers
 
@@ -106,6 +107,21 @@ def test_what_the_user_can_mend_is_said_without_a_traceback(
     said = capsys.readouterr().err
     assert "params.yaml is missing" in said
     assert "Traceback" not in said
+
+
+def test_a_setting_that_nothing_reads_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("LOG_LEVELL=debug\nhost=0.0.0.0\nUNHEARD_OF=1\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    said = list(unknown_settings())
+    assert said == [".env: LOG_LEVELL is no setting; LOG_LEVEL is", ".env: UNHEARD_OF is no setting"]
+
+
+def test_a_verb_says_which_package_is_not_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.run(lambda: import_module("no_such_package.part"))
+    assert "no_such_package is not installed here" in capsys.readouterr().err
+    with pytest.raises(ModuleNotFoundError):
+        cli.run(lambda: import_module("fraud_watch.no_such_module"))
 
 
 def test_online_answers_equal_offline_ones(url: str, champion: str, schema: Schema) -> None:

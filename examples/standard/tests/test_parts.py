@@ -38,7 +38,7 @@ def test_they_let_the_commands_of_this_machine_through(
 ) -> None:
     started: list[Any] = []
     monkeypatch.setattr(uvicorn, "run", lambda service, **_: started.append(service))
-    monkeypatch.setattr(telemetry, "log_as_json", lambda level: None)
+    monkeypatch.setattr(telemetry, "start_log", lambda level: None)
     cli.serve()
     with TestClient(started[0], headers=cli.headers()) as client:
         answer = client.post("/predict", json=schema.example())
@@ -46,6 +46,7 @@ def test_they_let_the_commands_of_this_machine_through(
         assert client.get("/readyz").status_code == 200
         assert client.get("/openapi.json").status_code == 200
         assert "http_requests_total" in client.get("/metrics").text
+    assert TestClient(started[0]).get("/").status_code == 200
 
 
 def test_there_is_one_for_each_answer() -> None:

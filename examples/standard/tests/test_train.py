@@ -25,8 +25,8 @@ from fraud_watch.kit.learn import assemble, check, decision, score, served
 from fraud_watch.kit.predictor import Model, figures
 from fraud_watch.kit.schema import Expectations, Schema
 from fraud_watch.kit.settings import PROJECT, Params, Settings
+from fraud_watch.kit.splits import Rows
 from fraud_watch.kit.store import Store, open_model, sha256
-from fraud_watch.kit.table import Rows
 from fraud_watch.kit.task import Cost, Learning, decide, encode
 
 
@@ -472,7 +472,9 @@ def test_a_champion_may_be_skipped_where_a_column_is_gone(
     mine = machine.model_copy(update={"store": tmp_path})
     Store(tmp_path).publish(trained.version, published)
     Store(tmp_path).promote(trained.version)
-    gone = prepared.schema.model_copy(update={"columns": prepared.schema.columns[1:]})
+    needed = prepared.schema.inputs[0]
+    rest = tuple(column for column in prepared.schema.columns if column != needed)
+    gone = prepared.schema.model_copy(update={"columns": rest})
     with pytest.raises(UserError, match="--skip-champion"):
         train.champion(mine, gone, skipped=False)
     assert train.champion(mine, gone, skipped=True) == train.Rival(trained.version, None, skipped=True)

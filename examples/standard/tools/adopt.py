@@ -24,7 +24,8 @@ from fraud_watch import data
 from fraud_watch.kit import UserError
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.settings import Params
-from fraud_watch.kit.table import load, split
+from fraud_watch.kit.splits import split
+from fraud_watch.kit.table import load
 
 CODE = Path("src", "fraud_watch")
 YOURS = ("data.py", "features.py", "model.py")

@@ -13,7 +13,7 @@ from fraud_watch.kit.evaluate import Check, Exam, Prepared
 from fraud_watch.kit.predictor import Manifest, Model
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.settings import Gate, Params
-from fraud_watch.kit.table import Rows
+from fraud_watch.kit.splits import Rows
 
 COLUMNS: list[dict[str, Any]] = [
     {"name": "size", "type": "number", "min": 0, "max": 100},

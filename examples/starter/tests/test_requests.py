@@ -24,7 +24,7 @@ from fastapi.testclient import TestClient
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.serve import Refusal, app, front
 from fraud_watch.kit.serve.front import Call, Part
-from fraud_watch.kit.serve.telemetry import Metrics, Requests, log_as_json
+from fraud_watch.kit.serve.telemetry import Metrics, Requests, start_log
 from fraud_watch.kit.settings import Settings
 from fraud_watch.kit.store import Store
 
@@ -402,12 +402,28 @@ def test_all_other_lines_of_the_log_are_json_too(
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [logging.NullHandler()])
     before = root.level
-    log_as_json("info")
+    start_log("info")
     logging.getLogger("kit").info("a %s", "text")
     root.setLevel(before)
     line = json.loads(capsys.readouterr().err)
     assert datetime.fromisoformat(line.pop("time"))
     assert line == {"level": "INFO", "logger": "kit", "message": "a text"}
+
+
+def test_on_a_terminal_the_log_is_made_to_be_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [logging.NullHandler()])
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    before = root.level
+    start_log("info")
+    logging.getLogger("kit").info("a %s", "text")
+    Requests([(1.5, 0.0125, "one", "shop\n", "GET", "/model", 200, "7")]).flush()
+    root.setLevel(before)
+    line, request = capsys.readouterr().err.splitlines()
+    assert line.endswith(" INFO kit: a text")
+    assert request.endswith(r' "GET" /model 200 in 12.500 ms, id one, caller "shop\n", version 7')
 
 
 def test_pages_of_other_origins_may_call_only_if_named(shop: Store, schema: Schema) -> None:

@@ -16,12 +16,12 @@ from fraud_watch.kit import schema as schemas
 from fraud_watch.kit.cells import cast
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.settings import Split
+from fraud_watch.kit.splits import split
 from fraud_watch.kit.table import (
     checked,
     columns_of,
     data_hash,
     load,
-    split,
     validator,
 )
 

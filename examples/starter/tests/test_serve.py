@@ -245,6 +245,11 @@ def test_the_page_of_documentation_needs_no_other_server(ready: TestClient) -> N
         assert ready.get(part).status_code == 200
 
 
+def test_the_bare_address_points_to_the_documentation(ready: TestClient) -> None:
+    for path in ready.get("/").json().values():
+        assert ready.get(path).status_code == 200
+
+
 def test_the_model_says_what_it_is(ready: TestClient, schema: Schema) -> None:
     told = ready.get("/model").json()
     assert told["version"] == "1"

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import logging
 import os
 import shlex
 import subprocess
@@ -23,7 +24,7 @@ from rich.table import Table
 
 from .kit import UserError, access
 from .kit.schema import Schema
-from .kit.settings import PARAMS, PROJECT, SCHEMA, Params, Settings
+from .kit.settings import PARAMS, PROJECT, SCHEMA, Params, Settings, unknown_settings
 
 if TYPE_CHECKING:
     from .kit.evaluate import Check
@@ -135,13 +136,15 @@ def serve() -> None:
     import uvicorn
 
     from .kit.serve.parts import create_app
-    from .kit.serve.telemetry import log_as_json
+    from .kit.serve.telemetry import start_log
 
     here = Settings()
     if sys.stdout.isatty() and SCHEMA.exists():
         typer.echo(f"Documentation: http://{here.host}:{here.port}/docs\nA call to paste:\n")
         call()
-    log_as_json(here.log_level)
+    start_log(here.log_level)
+    for what in unknown_settings():
+        logging.getLogger(__name__).warning(what)
     # What is there by now stays: whoever looks for garbage need not pass it each time.
     gc.freeze()
     uvicorn.run(
@@ -230,9 +233,18 @@ def run(command: Callable[[], object] = app) -> None:
     """The entry point: what the user can mend is said without a traceback."""
     try:
         command()
+    except ModuleNotFoundError as error:
+        name = error.name or ""
+        if name.split(".")[0] == __package__:
+            raise
+        _refuse(f"{name} is not installed here: `uv sync` installs what every verb needs")
     except (UserError, OSError) as error:
-        Console(stderr=True, highlight=False).print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
-        sys.exit(2)
+        _refuse(str(error))
+
+
+def _refuse(why: str) -> None:
+    Console(stderr=True, highlight=False).print(f"[red]✗[/] {escape(why)}", soft_wrap=True)
+    sys.exit(2)
 
 
 def _champion(version: str, what: str) -> None:

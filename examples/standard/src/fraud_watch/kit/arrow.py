@@ -10,30 +10,39 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from . import task
+from . import UserError, task
 from .columns import Column
 from .plan import Coded
 from .predictor import Model
 from .schema import Schema
-from .table import checked, columns_of
 
 
-def answers(model: Model, rows: pa.Table, source: str) -> dict[str, Any]:
-    """What the model says of a chunk, as columns."""
-    figures = model.raw(_columns(model.schema, rows, source))
+def answers(model: Model, rows: pa.Table, plain: pa.Table, source: str) -> dict[str, Any]:
+    """What the model says of a chunk, as columns; ``plain`` is the same without dictionaries."""
+    figures = model.raw(_columns(model.schema, rows, plain, source))
     return task.table(model.schema, model.manifest.decision, figures)
 
 
-def _columns(schema: Schema, rows: pa.Table, source: str) -> dict[str, NDArray[Any]]:
+def _columns(schema: Schema, rows: pa.Table, plain: pa.Table, source: str) -> dict[str, NDArray[Any]]:
     """The input columns of a chunk, checked, as features take them."""
     columns = {}
     for column in schema.inputs:
         values = _cells(column, rows[column.header]) if column.header in rows.column_names else None
         if values is None:
-            frame = checked(schema, rows.to_pandas(ignore_metadata=True), source, target=False)
-            return columns_of(schema, frame)
+            return _by_pandas(schema, column, plain, source)
         columns[column.name] = values
     return columns
+
+
+def _by_pandas(schema: Schema, odd: Column, plain: pa.Table, source: str) -> dict[str, NDArray[Any]]:
+    """The same where a column is odd. Only training is sure to have what this imports."""
+    try:
+        from .table import checked, columns_of
+    except ModuleNotFoundError as error:
+        what = f"{source}: column {odd.header} does not hold what schema.yaml says, or not as a {odd.type}"
+        mend = "to read text as numbers, or to see which cells: uv sync --group train"
+        raise UserError(f"{what}; {mend}") from error
+    return columns_of(schema, checked(schema, plain.to_pandas(ignore_metadata=True), source, target=False))
 
 
 def _cells(column: Column, cells: pa.ChunkedArray) -> NDArray[Any] | None:
@@ -41,7 +50,8 @@ def _cells(column: Column, cells: pa.ChunkedArray) -> NDArray[Any] | None:
     kind, is_a = cells.type, pa.types
     try:
         if column.type in ("category", "text"):
-            return _words(column, cells) if is_a.is_string(kind) or is_a.is_large_string(kind) else None
+            word = kind.value_type if is_a.is_dictionary(kind) else kind
+            return _words(column, cells) if is_a.is_string(word) or is_a.is_large_string(word) else None
         if column.type == "datetime":
             if not is_a.is_timestamp(kind):
                 return None
@@ -67,8 +77,12 @@ def _fits(column: Column, values: NDArray[Any], gaps: NDArray[np.bool_]) -> bool
 def _words(column: Column, cells: pa.ChunkedArray) -> NDArray[Any] | None:
     coded = cells.combine_chunks().dictionary_encode()
     entries = [word.strip() for word in coded.dictionary.to_pylist()]
-    unknown = set(entries).difference(column.categories) if column.categories else None
-    if unknown or (coded.null_count and not column.nullable):
+    if coded.null_count and not column.nullable:
         return None
-    codes = coded.indices.fill_null(len(entries)).to_numpy()
+    codes = coded.indices.cast(pa.int64()).fill_null(len(entries)).to_numpy()
+    if column.categories and not set(entries).issubset(column.categories):
+        # The dictionary is that of many chunks: only the words that this one has count.
+        used = np.bincount(codes, minlength=len(entries) + 1)
+        if any(rows and word not in column.categories for word, rows in zip(entries, used, strict=False)):
+            return None
     return Coded.of(np.array([*entries, None], dtype=object), codes)

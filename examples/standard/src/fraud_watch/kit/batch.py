@@ -1,10 +1,13 @@
 """Scoring a file: in constant memory, resumed where it stopped, the output replaced in one step."""
 
+import ctypes
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,8 +16,11 @@ from . import UserError
 from .arrow import answers
 from .predictor import Model
 
+Item = TypeVar("Item")
 Tell = Callable[[int], None]
 CHUNK = 20_000
+BUFFER = 1 << 20
+"""Bytes of a column that are read at once."""
 
 
 def score_file(model: Model, version: str, source: Path, output: Path, tell: Tell, chunk: int = CHUNK) -> int:
@@ -31,45 +37,81 @@ def score_file(model: Model, version: str, source: Path, output: Path, tell: Tel
     stat = source.stat()
     input_file = f"{source.resolve()}, {stat.st_size} bytes of {stat.st_mtime_ns}"
     _claim(parts, {"input": input_file, "version": version, "chunk": str(chunk)})
-    done, draft, writer = 0, parts / "whole.draft", None
-    with ExitStack() as stack:
-        for number, rows in enumerate(_chunks(source, chunk)):
-            part = parts / f"{number:06d}.parquet"
-            told = pq.read_table(part) if part.exists() else None
-            if told is None:
-                told = _scored(model, version, rows, f"{source} after row {done}")
-                pq.write_table(told, part.with_suffix(".draft"), use_dictionary=False, compression="none")
-                part.with_suffix(".draft").replace(part)
+    _keep_freed_memory()
+    kinds, done, draft, writer = _schema(source), 0, parts / "whole.draft", None
+    # One thread reads, one scores, and this one writes: on two cores that takes three quarters of the time.
+    with ThreadPoolExecutor(2) as pool, ExitStack() as stack:
+        chunks = _ahead(pool, _chunks(source, kinds, chunk))
+        for plain, scored in _ahead(pool, _scored(model, source, parts, kinds, chunks)):
             # What came in goes out as it is; pandas would make floats of whole numbers with gaps.
-            both = {name: table[name] for table in (rows, told) for name in table.column_names}
-            whole = pa.table(both).replace_schema_metadata(rows.schema.metadata)
+            columns = {name: table[name] for table in (plain, scored) for name in table.column_names}
+            columns["model_version"] = pa.repeat(version, len(plain))
+            whole = pa.table(columns).replace_schema_metadata(kinds.metadata)
             if writer is None:
                 # Numbers seldom repeat: a dictionary of them costs more than all the rest.
                 words = [field.name for field in whole.schema if not pa.types.is_floating(field.type)]
                 writer = stack.enter_context(pq.ParquetWriter(draft, whole.schema, use_dictionary=words))
             writer.write_table(whole)
-            done += len(rows)
+            done += len(plain)
             tell(done)
     draft.replace(output)
     shutil.rmtree(parts)
     return done
 
 
-def _scored(model: Model, version: str, rows: pa.Table, source: str) -> pa.Table:
-    """The model's answers to a chunk."""
-    told = answers(model, rows, source)
-    return pa.table(told | {"model_version": pa.repeat(version, len(rows))})
-
-
-def _chunks(source: Path, chunk: int) -> Iterator[pa.Table]:
+def _schema(source: Path) -> pa.Schema:
+    """The columns of a file that has rows."""
     try:
         file = pq.ParquetFile(source)
     except pa.ArrowInvalid as error:
         raise UserError(f"{source} is not a Parquet file: {error}") from None
     if not file.metadata.num_rows:
         raise UserError(f"{source} has no rows")
-    for batch in file.iter_batches(chunk):
+    return file.schema_arrow
+
+
+def _chunks(source: Path, kinds: pa.Schema, chunk: int) -> Iterator[pa.Table]:
+    """The rows of a file, piece by piece; text comes with its dictionary, as the file holds it."""
+    words = [field.name for field in kinds if pa.types.is_string(field.type)]
+    file = pq.ParquetFile(source, read_dictionary=words, pre_buffer=False, buffer_size=BUFFER)
+    for batch in file.iter_batches(chunk, use_threads=False):
         yield pa.Table.from_batches([batch])
+
+
+def _scored(
+    model: Model, source: Path, parts: Path, kinds: pa.Schema, chunks: Iterable[pa.Table]
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """Each chunk without its dictionaries, and the model's answers, which are kept until all are there."""
+    done = 0
+    for number, rows in enumerate(chunks):
+        plain, part = rows.cast(kinds), parts / f"{number:06d}.parquet"
+        if part.exists():
+            scored = pq.read_table(part)
+        else:
+            where = f"{source} after row {done}"
+            found = answers(model, rows, plain, where)
+            scored = pa.table(found)
+            pq.write_table(scored, part.with_suffix(".draft"), use_dictionary=False, compression="none")
+            part.with_suffix(".draft").replace(part)
+        yield plain, scored
+        done += len(rows)
+
+
+def _ahead(pool: Executor, items: Iterable[Item]) -> Iterator[Item]:
+    """Each item, while a thread of the pool makes the next one."""
+    left = iter(items)
+    coming = pool.submit(next, left, None)
+    while (item := coming.result()) is not None:
+        coming = pool.submit(next, left, None)
+        yield item
+
+
+def _keep_freed_memory() -> None:
+    """Have the C library reuse the memory of arrays: to give it back each time took a quarter of the run."""
+    with suppress(AttributeError):  # it is not glibc
+        settings = {"M_TRIM_THRESHOLD": -1, "M_MMAP_THRESHOLD": -3}
+        for parameter in settings.values():
+            ctypes.CDLL(None).mallopt(parameter, 32 << 20)
 
 
 def _claim(parts: Path, work: dict[str, str]) -> None:

@@ -15,7 +15,8 @@ from .columns import Column, Numbers
 from .predictor import Model
 from .schema import Schema
 from .settings import PROJECT, Gate, Params
-from .table import Rows, columns_of, data_hash
+from .splits import Rows
+from .table import columns_of, data_hash
 
 STEP = 0.1
 """Expectations are probed by moving a column by this share of its range."""

@@ -1,10 +1,12 @@
 """Settings: the machine's from the environment (or ``.env``), the experiment's from ``params.yaml``."""
 
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
 from . import UserError
 from .columns import Part
@@ -26,6 +28,15 @@ class Environment(BaseSettings):
             super().__init__(**given)
         except ValidationError as error:
             raise UserError(explain(error, {}, "environment or .env")) from None
+
+
+def unknown_settings() -> Iterator[str]:
+    """What ``.env`` sets and no loaded part of the project reads, with the setting that is likely meant."""
+    known = [name.upper() for part in Environment.__subclasses__() for name in part.model_fields]
+    for name in map(str.upper, DotEnvSettingsSource(Environment).env_vars):
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            yield f".env: {name} is no setting" + (f"; {near[0]} is" if near else "")
 
 
 class Settings(Environment):

@@ -22,8 +22,9 @@ from .evaluate import Check, Exam, Prepared, Report
 from .predictor import TOLERANCE, BrokenModelError, Choice, Manifest, Model, as_rows, dump, figures, made
 from .schema import Schema
 from .settings import SCHEMA, Params, Settings
+from .splits import split
 from .store import Store, open_model, sha256, write
-from .table import columns_of, data_hash, load, split
+from .table import columns_of, data_hash, load
 from .task import Learning
 
 PARITY_ROWS, PARITY_GAPS = 32, 0.3

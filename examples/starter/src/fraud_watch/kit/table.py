@@ -1,15 +1,13 @@
-"""From raw files to a checked table with one type per column, and from there to training and test rows."""
+"""From raw files to a checked table with one type per column."""
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
-from sklearn import model_selection as splits
-from sqlalchemy.exc import SQLAlchemyError
 
 from .. import data
 from . import UserError, task
@@ -17,7 +15,6 @@ from .cells import cast
 from .columns import Column, Named
 from .predictor import Model, as_rows
 from .schema import Schema
-from .settings import Split
 
 SHOWN = 3
 """How many bad cells an error quotes per column."""
@@ -25,6 +22,9 @@ SHOWN = 3
 
 def load(schema: Schema, source: str, url: str | None = None) -> pd.DataFrame:
     """The project's table: read, typed, checked. Rows whose target is not known yet are left out."""
+    # Only training reads from databases; scoring a file needs nothing of it.
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
         raw = data.load(source, url)
     except FileNotFoundError:
@@ -88,40 +88,6 @@ def answers(model: Model, raw: pd.DataFrame, source: str) -> dict[str, Any]:
 def data_hash(frame: pd.DataFrame) -> str:
     """The same for the same values in the same order, whatever file they came from."""
     return hashlib.sha256(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes()).hexdigest()
-
-
-Folds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
-HOLD_OUT = {"stratified": splits.StratifiedShuffleSplit, "group": splits.GroupShuffleSplit}
-FOLDS = {"stratified": splits.StratifiedKFold, "group": splits.GroupKFold}
-
-
-class Rows(NamedTuple):
-    """Training and test rows by position; ``folds`` are positions within the training rows."""
-
-    train: NDArray[np.int64]
-    test: NDArray[np.int64]
-    folds: Folds
-
-
-def split(schema: Schema, params: Split, frame: pd.DataFrame, seed: int) -> Rows:
-    """Split as ``params.yaml`` declares: nothing is fitted on the test rows."""
-    how, size = params.how, len(frame)
-    if how in ("time", "group") and getattr(schema, how) is None:
-        raise UserError(f"params.yaml: split.how is {how}, but schema.yaml names no {how} column")
-    target, everything = frame[schema.target.name].to_numpy(), np.arange(size)
-    try:
-        if how == "time":
-            order = np.argsort(frame[schema.time].to_numpy(), kind="stable")
-            train, test = np.split(order, [size - max(1, round(size * params.test))])
-            return Rows(train, test, list(splits.TimeSeriesSplit(params.folds).split(train)))
-        groups = frame[schema.group].to_numpy() if how == "group" else None
-        once = HOLD_OUT.get(how, splits.ShuffleSplit)(1, test_size=params.test, random_state=seed)
-        train, test = next(once.split(everything, target, groups))
-        folds = FOLDS.get(how, splits.KFold)(params.folds, shuffle=True, random_state=seed)
-        inside = None if groups is None else groups[train]
-        return Rows(train, test, list(folds.split(train, target[train], inside)))
-    except ValueError as error:
-        raise UserError(f"params.yaml: split.how {how} does not fit these {size} rows: {error}") from None
 
 
 def _complain(name: str, cells: pd.Series, bad: NDArray[np.bool_], what: str) -> Iterator[str]:

@@ -85,21 +85,26 @@ class Requests(deque[tuple[Any, ...]]):
         '{"level": "INFO", "logger": "access", "message": "request", "time": "%s", "ms": %.3f, '
         '"id": "%s", "caller": %s, "method": %s, "path": "%s", "status": %d, "version": "%s"}\n'
     )
+    SHOWN = "{0} {4} {5} {6} in {1:.3f} ms, id {2}, caller {3}, version {7}\n"
 
     def flush(self) -> None:
-        lines = []
+        lines, shown = [], sys.stderr.isatty()
         while self:
             moment, seconds, name, caller, method, *what = self.popleft()
             when, who = datetime.fromtimestamp(moment, UTC).isoformat(), (quoted(caller), quoted(method))
-            lines.append(self.LINE % (when, seconds * 1000, name, *who, *what))
+            values = (when, seconds * 1000, name, *who, *what)
+            lines.append(self.SHOWN.format(*values) if shown else self.LINE % values)
         if logging.getLogger().isEnabledFor(logging.INFO):
             sys.stderr.write("".join(lines))
             sys.stderr.flush()
 
 
-def log_as_json(level: str) -> None:
-    """One JSON object a line."""
+def start_log(level: str) -> None:
+    """One JSON object a line; on a terminal, a line to read."""
     names = {"levelname": "level", "name": "logger", "timestamp": "time"}
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter([*names, "message"], rename_fields=names, timestamp=True))
+    if handler.stream.isatty():
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    else:
+        handler.setFormatter(JsonFormatter([*names, "message"], rename_fields=names, timestamp=True))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -191,6 +191,11 @@ def add_routes(app: FastAPI, live: Live, metrics: Metrics, parts: Sequence[Part]
     async def predict_batch() -> None:
         """Predict for many records; one that is wrong refuses them all, by its place."""
 
+    @app.get("/", include_in_schema=False)
+    async def start() -> dict[str, str]:
+        """Where whoever opens the bare address goes on."""
+        return {"documentation": "/docs", "ready": "/readyz"}
+
     @app.get("/healthz")
     async def healthz() -> State:
         """The process is alive."""

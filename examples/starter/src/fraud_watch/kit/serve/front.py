@@ -24,7 +24,7 @@ from .telemetry import Metrics, Requests
 if TYPE_CHECKING:
     from .app import Live
 
-OPEN = {"/docs", "/metrics", "/openapi.json"}
+OPEN = {"/", "/docs", "/metrics", "/openapi.json"}
 """Paths that tell nothing of anybody: what the API takes, and how much it has to do."""
 ASSETS = "/static-offline-docs/"
 """Where the parts of the page of ``/docs`` are."""

@@ -68,25 +68,19 @@ class Survey:
 
     read: str
     notes: list[str]
-    problems: dict[str, str]
-    """Why each problem fits the target, the likelier first, or why it does not."""
-
-    @property
-    def possible(self) -> list[str]:
-        """The problems that the target allows, the likelier first."""
-        unfit = "not possible"
-        return [
-            name for name, why in self.problems.items() if not why.startswith(unfit)
-        ]
+    fit: dict[str, str]
+    """The problems that the target allows, each with the reason; the likelier first."""
+    unfit: dict[str, str]
+    """The others."""
 
     def summary(self, table: Table) -> Iterator[str]:
         """Lines to print before the questions."""
         yield f"{table.path.name}: {self.read}"
         yield from (f"! {note}" for note in self.notes)
-        likely, *others = self.possible
-        yield f"{table.target}: {self.problems[likely]}, so {likely}"
+        likely, *others = self.fit
+        yield f"{table.target}: {self.fit[likely]}, so {likely}"
         if others:
-            yield f"  ({others[0]} is possible too: {self.problems[others[0]]})"
+            yield f"  ({others[0]} is possible too: {self.fit[others[0]]})"
 
 
 def uv() -> str:
@@ -118,10 +112,12 @@ def survey(table: Table, rendered: Path) -> Survey | None:
 def answer(found: Survey, data: Mapping[str, object]) -> str:
     """The problem, where table and answers leave no choice; empty where it is to be asked."""
     given = str(data.get("problem", ""))
-    if given and given not in found.possible:
-        reason = found.problems.get(given, "it is no problem that the template knows")
-        raise Refusal(f"--data problem={given}: {reason}\nNo project was made.")
-    return given or (found.possible[0] if len(found.possible) == 1 else "")
+    if given and given not in found.fit:
+        reason = found.unfit.get(given, "it is no problem that the template knows")
+        raise Refusal(
+            f"--data problem={given} does not fit: {reason}\nNo project was made."
+        )
+    return given or (next(iter(found.fit)) if len(found.fit) == 1 else "")
 
 
 def adopt(table: Table, project: Project) -> None:

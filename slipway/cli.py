@@ -80,7 +80,7 @@ def new(
         likely = {}
         if own_table and found:
             typer.echo("\n".join(found.summary(own_table)) + "\n")
-            likely["problem"] = found.possible[0]
+            likely["problem"] = next(iter(found.fit))
             if problem := adoption.answer(found, request.data):
                 request = request.answered(problem=problem)
         made = project.make(request, likely)

@@ -108,7 +108,7 @@ NUMBERS = "amount,size\n" + "".join(f"{n}.5,{n % 7}\n" for n in range(60))
         ("a,b\n", "b", "", "0 rows have a value of b"),
         (NUMBERS, "amont", "", "no column amont, perhaps amount"),
         ("a,b\n1,2,3\n", "b", "", "cannot be read as a table"),
-        (NUMBERS, "amount", "--data problem=classification", "not possible: amount"),
+        (NUMBERS, "amount", "--data problem=classification", "does not fit: amount"),
     ],
 )
 def test_a_table_that_is_refused_leaves_nothing(
@@ -132,13 +132,12 @@ def test_a_table_that_is_refused_leaves_nothing(
 
 def test_the_problem_is_what_the_target_allows() -> None:
     notes: list[str] = []
-    amount = Survey(
-        "", notes, {"regression": "numbers", "classification": "not possible: x"}
-    )
-    both = Survey("", notes, {"classification": "3 classes", "regression": "numbers"})
+    amount = Survey("", notes, {"regression": "numbers"}, {"classification": "x"})
+    ways = {"classification": "3 classes", "regression": "numbers"}
+    both = Survey("", notes, ways, {})
     assert (answer(amount, {}), answer(both, {})) == ("regression", "")
     assert answer(both, {"problem": "regression"}) == "regression"
-    with pytest.raises(Refusal, match="problem=classification: not possible: x"):
+    with pytest.raises(Refusal, match="problem=classification does not fit: x"):
         answer(amount, {"problem": "classification"})
     table = Table(Path("t.csv"), "size", {})
     assert list(both.summary(table))[1:] == [

@@ -78,9 +78,9 @@ def test_a_project_is_small(problem: str) -> None:
     files, lines = size("starter", problem)
     # Watched, so that growth is a decision. Of the files three keep it current: the doctor, the update and its workflow;
     # three test files hold arithmetic, four files read other people's tables.
-    assert files <= 59
+    assert files <= 60
     assert lines <= 2_250
-    assert size("standard", problem)[0] <= 87
+    assert size("standard", problem)[0] <= 88
 
 
 def size(preset: str, problem: str) -> tuple[int, int]:

@@ -116,8 +116,8 @@ def known(frame: pd.DataFrame, target: str) -> pd.DataFrame:
     return frame
 
 
-def problems(frame: pd.DataFrame, target: str) -> dict[str, str]:
-    """Say for each problem why it fits the target, the likelier first, or why it does not."""
+def problems(frame: pd.DataFrame, target: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The problems that fit the target, the likelier first, and those that do not; each with the reason."""
     cells = known(frame, target)[target]
     fit: dict[str, str] = {}
     unfit: dict[str, str] = {}
@@ -125,12 +125,12 @@ def problems(frame: pd.DataFrame, target: str) -> dict[str, str]:
         try:
             fit[problem] = seek(target, {}, cells)[0].why
         except UserError as error:
-            unfit[problem] = f"not possible: {error}"
+            unfit[problem] = str(error)
     if len(fit) == 2 and cells.nunique() > MOST_LIKELY_CLASSES:
         fit = dict(reversed(fit.items()))
     if not fit:
-        raise UserError("; ".join(unfit.values()))
-    return fit | unfit
+        raise UserError("; ".join(f"no {problem}, for {why}" for problem, why in unfit.items()))
+    return fit, unfit
 
 
 def named(headers: list[str]) -> dict[str, Block]:
@@ -283,7 +283,7 @@ if __name__ == "__main__":
     try:
         table, goal, *given = sys.argv[1:]
         taken = read(Path(table), Habits(*given))
-        ways = problems(taken.cells(), goal)
-        print(json.dumps({"read": taken.about(), "notes": taken.notes, "problems": ways}))
+        fit, unfit = problems(taken.cells(), goal)
+        print(json.dumps({"read": taken.about(), "notes": taken.notes, "fit": fit, "unfit": unfit}))
     except (UnreadableError, UserError) as refusal:
         sys.exit(str(refusal))

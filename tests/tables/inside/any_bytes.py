@@ -72,7 +72,7 @@ def schema_of(path: Path, target: str) -> Any:
     """The schema that `adopt` would write, whatever the problem; a refusal is an exception of its kind."""
     cells = read(path, Habits()).cells()
     name = target if target in cells else str(cells.columns[-1])
-    problem = next(iter(problems(cells, name)))
+    problem = next(iter(problems(cells, name)[0]))
     found = infer(cells, name, problem)
     return SCHEMAS.Schema.parse(
         import_module("yaml").safe_load(schema_text(found, problem)), "schema.yaml"

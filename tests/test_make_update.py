@@ -346,9 +346,11 @@ def test_an_interrupt_says_how_to_go_back(project: Path) -> None:
     assert state(project) == before
 
 
+@pytest.mark.parametrize("style", ["merge", "diff3"])
 def test_make_runs_the_doctor_while_its_makefile_is_in_conflict(
-    project: Path,
+    project: Path, style: str
 ) -> None:
+    git(project, "config", "merge.conflictStyle", style)
     edit(project, "Makefile", "## Check format", "## Mine: check format")
     assert "- in conflict: Makefile\n" in update(project).stdout
     made = subprocess.run(
@@ -359,7 +361,9 @@ def test_make_runs_the_doctor_while_its_makefile_is_in_conflict(
         text=True,
     )
     assert "- Makefile: two versions stand in it" in made.stdout
-    assert "# <<<<<<< before updating\n" in (project / "Makefile").read_text()
+    text = (project / "Makefile").read_text()
+    assert "# <<<<<<< before updating\n" in text
+    assert ("# ||||||| " in text) == (style == "diff3")
 
 
 def test_a_branch_holds_all_that_came(project: Path) -> None:

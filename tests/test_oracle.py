@@ -347,6 +347,14 @@ def test_train_makes_a_version_that_can_be_promoted(starter: Project) -> None:
     assert "Version 2 is the champion" in starter.run(command, "promote")
 
 
+@pytest.mark.prove("JupyterLab and what it needs are a hundred packages")
+def test_the_notebook_opens_as_the_guide_says(starter: Project) -> None:
+    guide = (starter.folder / "docs" / "guide.md").read_text("utf-8")
+    (line,) = re.findall("`(uv run .*jupyter lab) (notebooks/.*)`", guide)
+    assert (starter.folder / line[1]).is_file()
+    assert re.match(r"[0-9]+\.", starter.run(*line[0].split(), "--version"))
+
+
 def test_the_hooks_run_the_linters(starter: Project) -> None:
     command = ("uvx", "pre-commit", "run", "--all-files")
     run(starter.folder, "git", "add", "--all")

@@ -133,7 +133,11 @@ def test_a_choice_that_is_not_offered_is_refused(question: str) -> None:
         ("project_name", "", "must not be empty"),
         ("project_name", "two\nlines", "It holds a control character: give one line"),
         ("project_name", "a tab\there", "It holds a control character: give one line"),
-        ("project_name", "line separator\u2028", "It holds a control character: give one line"),
+        (
+            "project_name",
+            "line separator\u2028",
+            "It holds a control character: give one line",
+        ),
         ("project_name", " padded", "It begins or ends with a space"),
         ("project_name", "x" * 201, "longer than 200 characters"),
         ("project_name", "Tests", "'tests' is a folder, file or command"),

@@ -145,7 +145,8 @@ def called(project: Project, path: str) -> Iterator[str]:
         for line in spoken(project, path)
         if any(word in line for word in telling) and "#!" not in line
     ]
-    command = r"(?:uv|\$\(UV\)) run (?:--\S+ )*([^-\s]\S*)|\$\(RUN\) (\S+)"
+    # What `--with` installs for one command brings that command.
+    command = r"(?:uv|\$\(UV\)) run (?:--(?!with )\S+ )*([^-\s]\S*)|\$\(RUN\) (\S+)"
     used = {a or b for line in lines for a, b in re.findall(command, line)}
     verb = rf"(?:^|[\s\"']){re.escape(script)}(?:\", \"| )([a-z]+(?:-[a-z]+)*)\b"
     asked = {word for line in lines for word in re.findall(verb, line)}

@@ -1,10 +1,8 @@
 """Files that are scored: each row as the service would answer it, and a run that goes on after a stop."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -188,55 +186,42 @@ def test_a_chunk_that_is_written_otherwise_says_the_same(
     pd.testing.assert_frame_equal(said[0][added], said[1][added])
 
 
-def test_a_file_is_scored_without_what_only_training_has(
-    published: Path, model: Model, schema: Schema, source: Path, tmp_path: Path
-) -> None:
-    """As where the groups serve and score are installed and no other."""
-    if "fallback" in model.manifest.needs:
-        pytest.skip("the model needs the fallback")
-    columns = columns_of(schema, checked(schema, pd.read_parquet(source), "in", target=False))
-    pd.DataFrame({c.header: columns[c.name] for c in schema.inputs}).to_parquet(source)
-    script = tmp_path / "score.py"
-    script.write_text(ALONE, encoding="utf-8")
-    words = [sys.executable, str(script), str(published), str(source), str(tmp_path / "out.parquet")]
-    own = {"PYTHONPATH": str(Path(cli.__file__).parents[1])}
-    said = subprocess.run(words, capture_output=True, text=True, check=False, env=os.environ | own)
-    assert said.stdout == "250 rows\n", said.stderr
-    assert len(pd.read_parquet(tmp_path / "out.parquet")) == 250
-
-
-ALONE = """
-import sys
-from pathlib import Path
-
-ABSENT = {"pandas", "pandera", "scipy", "skops", "sklearn", "sqlalchemy"}
-
-
-class Missing:
-    def find_spec(self, name, *_):
-        if name.split(".")[0] in ABSENT:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-
-sys.meta_path.insert(0, Missing())
-from fraud_watch import cli
-from fraud_watch.kit.batch import score_file
-from fraud_watch.kit.store import open_model
-
-folder, *files = map(Path, sys.argv[1:])
-print(score_file(open_model(folder), "7", *files, tell=lambda _: None), "rows")
-"""
-
-
 def test_a_column_that_only_pandas_could_read_is_named(
     model: Model, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows, column = pd.read_parquet(source), model.schema.inputs[0]
     rows.assign(**{column.header: 7 if column.dtype == "O" else "7"}).to_parquet(source)
     monkeypatch.setitem(sys.modules, table.__name__, None)
-    said = f"after row 0: column {re.escape(column.header)} does not hold what .*--group train"
+    said = f"after row 0: column {re.escape(column.header)} has values or a type that"
     with pytest.raises(UserError, match=said):
         score(model, source, tmp_path / "out.parquet")
+
+
+def test_a_column_that_is_not_there_is_named(model: Model, source: Path, tmp_path: Path) -> None:
+    rows, header = pd.read_parquet(source), model.schema.inputs[0].header
+    rows.drop(columns=header).assign(other=1).to_parquet(source)
+    with pytest.raises(UserError, match=rf"after row 0: no column {re.escape(header)}; it has .*other"):
+        score(model, source, tmp_path / "out.parquet")
+
+
+def test_words_say_the_same_however_the_file_holds_them(model: Model, source: Path, tmp_path: Path) -> None:
+    rows, said = pd.read_parquet(source), []
+    words = [name for name in rows if isinstance(rows[name].iloc[0], str)]
+    for number, how in enumerate(("DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY", "PLAIN", None)):
+        ways = {"use_dictionary": False, "column_encoding": dict.fromkeys(words, how)} if how else {}
+        pq.write_table(pa.Table.from_pandas(rows), source, row_group_size=150, **ways)
+        score(model, source, tmp_path / f"{number}.parquet")
+        said.append(pd.read_parquet(tmp_path / f"{number}.parquet"))
+    for other in said[:-1]:
+        pd.testing.assert_frame_equal(other, said[-1])
+
+
+def test_a_long_dictionary_says_the_same_as_its_words() -> None:
+    words = pa.array([f"w{number}" for number in range(100)])
+    cells = pa.DictionaryArray.from_arrays(pa.array([99, None, 3], pa.int32()), words)
+    found = arrow._cells(TEXT.model_copy(update={"nullable": True}), pa.chunked_array([cells]))
+    assert found is not None
+    assert found.tolist() == ["w99", None, "w3"]
 
 
 def test_a_word_that_other_chunks_have_is_no_word_of_this_one() -> None:

@@ -422,8 +422,9 @@ def test_on_a_terminal_the_log_is_made_to_be_read(
     Requests([(1.5, 0.0125, "one", "shop\n", "GET", "/model", 200, "7")]).flush()
     root.setLevel(before)
     line, request = capsys.readouterr().err.splitlines()
-    assert line.endswith(" INFO kit: a text")
-    assert request.endswith(r' "GET" /model 200 in 12.500 ms, id one, caller "shop\n", version 7')
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d INFO kit: a text", line)
+    what = r'"GET" /model 200 in 12.500 ms, id one, caller "shop\n", version 7'
+    assert request == f"1970-01-01T00:00:01 INFO access: {what}"
 
 
 def test_pages_of_other_origins_may_call_only_if_named(shop: Store, schema: Schema) -> None:

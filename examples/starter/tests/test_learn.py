@@ -5,8 +5,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
+from sklearn.svm import LinearSVC
 
-from fraud_watch.kit import task
+from fraud_watch.kit import UserError, task
 from fraud_watch.kit.learn import assemble, dummy, judgeable, metrics, plots, score
 from fraud_watch.kit.predictor import Manifest, Model
 from fraud_watch.kit.schema import Schema
@@ -65,6 +66,16 @@ def test_weights_and_calibration_are_put_around_the_pipeline() -> None:
         fitted = assemble(Pipeline([("model", LogisticRegression())]), learning, seed=1).fit(rows, truth)
         (calibrated,) = fitted.calibrated_classifiers_
         assert calibrated.estimator["model"].class_weight == weight
+
+
+def test_without_calibration_an_estimator_must_give_probabilities() -> None:
+    learning = Learning(calibration="none")
+    pipeline = Pipeline([("model", LinearSVC())])
+    with pytest.raises(UserError, match=r"LinearSVC gives no probabilities; .*calibration: auto"):
+        assemble(pipeline, learning, seed=1)
+    learning = Learning(calibration="sigmoid")
+    rows, truth = np.linspace(-1.0, 1.0, 40).reshape(-1, 1), np.array([0.0, 1.0] * 20)
+    assert assemble(pipeline, learning, seed=1).fit(rows, truth).predict_proba(rows).shape == (40, 2)
 
 
 def test_one_curve_for_two_classes_and_one_each_for_more() -> None:

@@ -126,7 +126,7 @@ def test_the_calibration_is_chosen_by_cross_validation(two: Schema) -> None:
     truth = np.array([0.0, 1.0, 1.0, 0.0])
     sure, unsure = np.array([0.1, 0.9, 0.9, 0.1]), np.array([0.4, 0.6, 0.6, 0.4])
 
-    def settled(none: Numbers, sigmoid: Numbers | None) -> tuple[str, str]:
+    def settled(none: Numbers | None, sigmoid: Numbers | None) -> tuple[str, str]:
         def folds(learning: Learning) -> learn.Folds:
             chance = none if learning.calibration == "none" else sigmoid
             if chance is None:
@@ -144,6 +144,9 @@ def test_the_calibration_is_chosen_by_cross_validation(two: Schema) -> None:
     assert note.startswith("Calibration: sigmoid, chosen by the log loss in cross-validation")
     assert note.endswith("(none 0.5108, sigmoid 0.1054).")
     assert settled(unsure, None)[0] == "none"
+    assert settled(None, sure)[0] == "sigmoid", "an estimator without probabilities"
+    with pytest.raises(UserError, match="too few"):
+        settled(None, None)
     given = learn.settled(two, Learning(calibration="isotonic"), truth, lambda learning: [])
     assert (given[0].calibration, given[2]) == ("isotonic", "")
 

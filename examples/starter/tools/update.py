@@ -29,7 +29,7 @@ NEEDS_TRUST = 4
 """Copier's exit code where the template would run code of its own."""
 EXPORTED = "requirements.txt"
 BACK = "git reset --hard && git clean -d --force"
-MARK = re.compile(rb"^(?=<{7} |={7}\r?$|>{7} )", re.MULTILINE)
+MARK = re.compile(rb"^(?=<{7} |\|{7} |={7}\r?$|>{7} )", re.MULTILINE)
 
 
 class RefusedError(Exception):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -234,10 +235,12 @@ def run(command: Callable[[], object] = app) -> None:
     try:
         command()
     except ModuleNotFoundError as error:
-        name = error.name or ""
-        if name.split(".")[0] == __package__:
+        if not error.name or error.name.split(".")[0] == __package__:
             raise
-        _refuse(f"{name} is not installed here: `uv sync` installs what every verb needs")
+        steps = traceback.extract_tb(error.__traceback__)
+        where = [step for step in steps if not step.filename.startswith("<")][-1]
+        what = f"{error.name} is not installed here; {where.filename} imports it in line {where.lineno}"
+        _refuse(f"{what}. `uv sync` installs what is declared, `uv add` declares what your own code needs")
     except (UserError, OSError) as error:
         _refuse(str(error))
 

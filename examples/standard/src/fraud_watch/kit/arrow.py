@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from . import UserError, task
@@ -23,11 +24,28 @@ def answers(model: Model, rows: pa.Table, plain: pa.Table, source: str) -> dict[
     return task.table(model.schema, model.manifest.decision, figures)
 
 
+def dictionaries(schema: Schema, file: pq.FileMetaData) -> list[str]:
+    """The model's words that a file holds with a dictionary in every part, and in no other way.
+
+    Arrow can read those without spelling each cell out; of a column that is delta encoded it cannot.
+    """
+    wanted = {column.header for column in schema.inputs if column.type in ("category", "text")}
+    for part in range(file.num_row_groups):
+        for place in range(file.num_columns):
+            column = file.row_group(part).column(place)
+            if not column.has_dictionary_page or any("DELTA" in how for how in column.encodings):
+                wanted.discard(column.path_in_schema)
+    return sorted(wanted)
+
+
 def _columns(schema: Schema, rows: pa.Table, plain: pa.Table, source: str) -> dict[str, NDArray[Any]]:
     """The input columns of a chunk, checked, as features take them."""
+    if absent := [column.header for column in schema.inputs if column.header not in rows.column_names]:
+        has = ", ".join(rows.column_names)
+        raise UserError(f"{source}: no column {', '.join(absent)}; it has {has}")
     columns = {}
     for column in schema.inputs:
-        values = _cells(column, rows[column.header]) if column.header in rows.column_names else None
+        values = _cells(column, rows[column.header])
         if values is None:
             return _by_pandas(schema, column, plain, source)
         columns[column.name] = values
@@ -39,8 +57,8 @@ def _by_pandas(schema: Schema, odd: Column, plain: pa.Table, source: str) -> dic
     try:
         from .table import checked, columns_of
     except ModuleNotFoundError as error:
-        what = f"{source}: column {odd.header} does not hold what schema.yaml says, or not as a {odd.type}"
-        mend = "to read text as numbers, or to see which cells: uv sync --group train"
+        what = f"{source}: column {odd.header} has values or a type that schema.yaml does not allow"
+        mend = "to see which cells, or to let text be read as numbers, install everything: uv sync"
         raise UserError(f"{what}; {mend}") from error
     return columns_of(schema, checked(schema, plain.to_pandas(ignore_metadata=True), source, target=False))
 
@@ -76,6 +94,9 @@ def _fits(column: Column, values: NDArray[Any], gaps: NDArray[np.bool_]) -> bool
 
 def _words(column: Column, cells: pa.ChunkedArray) -> NDArray[Any] | None:
     coded = cells.combine_chunks().dictionary_encode()
+    if len(coded.dictionary) > len(coded):
+        # It is that of a large part of the file, and most of it is not used here.
+        coded = coded.cast(coded.type.value_type).dictionary_encode()
     entries = [word.strip() for word in coded.dictionary.to_pylist()]
     if coded.null_count and not column.nullable:
         return None

@@ -3,6 +3,7 @@
 import ctypes
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from . import UserError
-from .arrow import answers
+from .arrow import answers, dictionaries
 from .predictor import Model
 
 Item = TypeVar("Item")
@@ -38,10 +39,13 @@ def score_file(model: Model, version: str, source: Path, output: Path, tell: Tel
     input_file = f"{source.resolve()}, {stat.st_size} bytes of {stat.st_mtime_ns}"
     _claim(parts, {"input": input_file, "version": version, "chunk": str(chunk)})
     _keep_freed_memory()
-    kinds, done, draft, writer = _schema(source), 0, parts / "whole.draft", None
+    file = _opened(source)
+    kinds, done, draft, writer = file.schema_arrow, 0, parts / "whole.draft", None
     # One thread reads, one scores, and this one writes: on two cores that takes three quarters of the time.
     with ThreadPoolExecutor(2) as pool, ExitStack() as stack:
-        chunks = _ahead(pool, _chunks(source, kinds, chunk))
+        words = dictionaries(model.schema, file.metadata)
+        file = pq.ParquetFile(source, read_dictionary=words, pre_buffer=False, buffer_size=BUFFER)
+        chunks = _ahead(pool, file.iter_batches(chunk, use_threads=False))
         for plain, scored in _ahead(pool, _scored(model, source, parts, kinds, chunks)):
             # What came in goes out as it is; pandas would make floats of whole numbers with gaps.
             columns = {name: table[name] for table in (plain, scored) for name in table.column_names}
@@ -59,32 +63,25 @@ def score_file(model: Model, version: str, source: Path, output: Path, tell: Tel
     return done
 
 
-def _schema(source: Path) -> pa.Schema:
-    """The columns of a file that has rows."""
+def _opened(source: Path) -> pq.ParquetFile:
+    """A file that has rows."""
     try:
         file = pq.ParquetFile(source)
     except pa.ArrowInvalid as error:
         raise UserError(f"{source} is not a Parquet file: {error}") from None
     if not file.metadata.num_rows:
         raise UserError(f"{source} has no rows")
-    return file.schema_arrow
-
-
-def _chunks(source: Path, kinds: pa.Schema, chunk: int) -> Iterator[pa.Table]:
-    """The rows of a file, piece by piece; text comes with its dictionary, as the file holds it."""
-    words = [field.name for field in kinds if pa.types.is_string(field.type)]
-    file = pq.ParquetFile(source, read_dictionary=words, pre_buffer=False, buffer_size=BUFFER)
-    for batch in file.iter_batches(chunk, use_threads=False):
-        yield pa.Table.from_batches([batch])
+    return file
 
 
 def _scored(
-    model: Model, source: Path, parts: Path, kinds: pa.Schema, chunks: Iterable[pa.Table]
+    model: Model, source: Path, parts: Path, kinds: pa.Schema, chunks: Iterable[pa.RecordBatch]
 ) -> Iterator[tuple[pa.Table, pa.Table]]:
     """Each chunk without its dictionaries, and the model's answers, which are kept until all are there."""
     done = 0
-    for number, rows in enumerate(chunks):
-        plain, part = rows.cast(kinds), parts / f"{number:06d}.parquet"
+    for number, batch in enumerate(chunks):
+        rows, part = pa.Table.from_batches([batch]), parts / f"{number:06d}.parquet"
+        plain = rows.cast(kinds)
         if part.exists():
             scored = pq.read_table(part)
         else:
@@ -108,10 +105,11 @@ def _ahead(pool: Executor, items: Iterable[Item]) -> Iterator[Item]:
 
 def _keep_freed_memory() -> None:
     """Have the C library reuse the memory of arrays: to give it back each time took a quarter of the run."""
-    with suppress(AttributeError):  # it is not glibc
-        settings = {"M_TRIM_THRESHOLD": -1, "M_MMAP_THRESHOLD": -3}
-        for parameter in settings.values():
-            ctypes.CDLL(None).mallopt(parameter, 32 << 20)
+    if sys.platform == "linux":
+        with suppress(AttributeError):  # it is not glibc
+            settings = {"M_TRIM_THRESHOLD": -1, "M_MMAP_THRESHOLD": -3}
+            for parameter in settings.values():
+                ctypes.CDLL(None).mallopt(parameter, 32 << 20)
 
 
 def _claim(parts: Path, work: dict[str, str]) -> None:

@@ -1,5 +1,6 @@
 """Settings: the machine's from the environment (or ``.env``), the experiment's from ``params.yaml``."""
 
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -31,11 +32,12 @@ class Environment(BaseSettings):
 
 
 def unknown_settings() -> Iterator[str]:
-    """What ``.env`` sets and no loaded part of the project reads, with the setting that is likely meant."""
+    """Name what ``.env`` sets and no part that is loaded reads, with the setting that is likely meant."""
     known = [name.upper() for part in Environment.__subclasses__() for name in part.model_fields]
-    for name in map(str.upper, DotEnvSettingsSource(Environment).env_vars):
-        if name not in known:
-            near = get_close_matches(name, known, 1)
+    for name, value in DotEnvSettingsSource(Environment, case_sensitive=True).env_vars.items():
+        # Other lines may be a key that was pasted: it must not get into the log.
+        if value and value.strip("=") and re.fullmatch("[A-Z][A-Z0-9_]{1,40}", name) and name not in known:
+            near = get_close_matches(name, known, 1, 0.8)
             yield f".env: {name} is no setting" + (f"; {near[0]} is" if near else "")
 
 

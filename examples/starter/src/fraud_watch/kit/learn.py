@@ -53,17 +53,19 @@ def settled(
     if learning.calibration != "auto":
         return learning, folds(learning), ""
     tried: dict[str, tuple[float, Learning, Folds]] = {}
+    refused: list[UserError] = []
     for way in ("none", "sigmoid"):
         candidate = learning.model_copy(update={"calibration": way})
         try:
             said = folds(candidate)
-        except UserError:
-            if way == "none":
-                raise
-            continue  # too few rows to hold some back for calibration
+        except UserError as error:  # too few rows to hold some back, or no probabilities without
+            refused.append(error)
+            continue
         truth, raw = (np.concatenate(parts) for parts in zip(*said, strict=True))
         loss = float(measures.log_loss(truth, raw, labels=range(raw.shape[1])))
         tried[way] = loss, candidate, said
+    if not tried:
+        raise refused[0]
     way = min(tried, key=lambda way: tried[way][0])
     losses = ", ".join(f"{way} {loss:.4g}" for way, (loss, _, _) in tried.items())
     _, chosen, said = tried[way]
@@ -96,6 +98,9 @@ def assemble(pipeline: Pipeline, learning: Learning, seed: int) -> Any:
         fill = ("fill", SimpleImputer(strategy="median"))
         pipeline = SamplingPipeline([prepare, fill, ("sample", SMOTE(random_state=seed)), model])
     if learning.calibration == "none":
+        if not hasattr(model := pipeline.named_steps["model"], "predict_proba"):
+            mend = "with params.yaml: learning.calibration: auto, it gets some"
+            raise UserError(f"model.py: {type(model).__name__} gives no probabilities; {mend}")
         return pipeline
     inner = StratifiedKFold(3, shuffle=True, random_state=seed)
     return CalibratedClassifierCV(pipeline, method=learning.calibration, cv=inner, ensemble=False)

@@ -3,6 +3,7 @@
 import logging
 import sys
 import threading
+import time
 from collections import deque
 from datetime import UTC, datetime
 from functools import cache
@@ -85,7 +86,7 @@ class Requests(deque[tuple[Any, ...]]):
         '{"level": "INFO", "logger": "access", "message": "request", "time": "%s", "ms": %.3f, '
         '"id": "%s", "caller": %s, "method": %s, "path": "%s", "status": %d, "version": "%s"}\n'
     )
-    SHOWN = "{0} {4} {5} {6} in {1:.3f} ms, id {2}, caller {3}, version {7}\n"
+    SHOWN = "{0:.19} INFO access: {4} {5} {6} in {1:.3f} ms, id {2}, caller {3}, version {7}\n"
 
     def flush(self) -> None:
         lines, shown = [], sys.stderr.isatty()
@@ -104,7 +105,9 @@ def start_log(level: str) -> None:
     names = {"levelname": "level", "name": "logger", "timestamp": "time"}
     handler = logging.StreamHandler()
     if handler.stream.isatty():
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        shown = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+        shown.converter = time.gmtime
+        handler.setFormatter(shown)
     else:
         handler.setFormatter(JsonFormatter([*names, "message"], rename_fields=names, timestamp=True))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

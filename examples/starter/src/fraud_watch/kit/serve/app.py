@@ -193,7 +193,7 @@ def add_routes(app: FastAPI, live: Live, metrics: Metrics, parts: Sequence[Part]
 
     @app.get("/", include_in_schema=False)
     async def start() -> dict[str, str]:
-        """Where whoever opens the bare address goes on."""
+        """Point those who open the bare address to the documentation."""
         return {"documentation": "/docs", "ready": "/readyz"}
 
     @app.get("/healthz")

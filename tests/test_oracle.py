@@ -9,6 +9,7 @@ MATRIX_SAMPLES says how many projects are made, SEED which; a night's run makes 
 
 import os
 import random
+import re
 import shutil
 import signal
 import socket

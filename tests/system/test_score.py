@@ -53,7 +53,10 @@ def test_what_only_training_needs_is_not_needed(
     assert f"{rows} rows scored by version 1 into out.parquet" in done.stdout
 
     for verb, said in (
-        (("score", "text.parquet", "out.parquet"), "has values or a type that schema.yaml does not allow"),
+        (
+            ("score", "text.parquet", "out.parquet"),
+            "has values or a type that schema.yaml does not allow",
+        ),
         (("check",), "pandas is not installed here"),
     ):
         refused = run(project, small, project.slug, *verb)

@@ -353,7 +353,9 @@ def test_the_notebook_opens_as_the_guide_says(starter: Project) -> None:
     guide = (starter.folder / "docs" / "guide.md").read_text("utf-8")
     (line,) = re.findall("`(uv run .*jupyter lab) (notebooks/.*)`", guide)
     assert (starter.folder / line[1]).is_file()
-    assert re.match(r"[0-9]+\.", starter.run(*line[0].split(), "--version"))
+    assert "it is `.tools/bin/uv`" in guide
+    command = [str(starter.folder / ".tools" / "bin" / "uv"), *line[0].split()[1:]]
+    assert re.match(r"[0-9]+\.", starter.run(*command, "--version"))
 
 
 def test_the_hooks_run_the_linters(starter: Project) -> None:

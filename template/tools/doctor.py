@@ -30,7 +30,6 @@ ANSWERS = ".copier-answers.yml"
 RELEASE = re.compile(r"v?\d+(\.\d+)+")
 SUPPORTED = 2
 """So many minor versions are supported: the newest, and those before it."""
-# In a Makefile the marks stand in comments, so that make can still run the doctor.
 MARKERS = re.compile(rb"^(?:# )?<{7} .*?^(?:# )?={7}\r?$.*?^(?:# )?>{7} ", re.MULTILINE | re.DOTALL)
 WITHOUT_VALUE = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=\s*(?:#.*)?$", re.MULTILINE)
 ABBREVIATED = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/", "git+": ""}
@@ -187,7 +186,7 @@ def examine(project: Path, *, network: bool = True) -> list[Finding]:
 
 
 def unsettled(project: Path) -> Iterator[Finding]:
-    """What an update or a merge left to be settled."""
+    """What an update or a merge left to be settled. In a Makefile the marks of a conflict are comments."""
     try:
         listed = git(project, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     except OSError:

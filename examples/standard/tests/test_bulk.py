@@ -198,7 +198,8 @@ def test_a_column_that_only_pandas_could_read_is_named(
 
 
 def test_a_column_that_is_not_there_is_named(model: Model, source: Path, tmp_path: Path) -> None:
-    rows, header = pd.read_parquet(source), model.schema.inputs[0].header
+    inputs, rows = model.schema.inputs, pd.read_parquet(source)
+    header = next((column.header for column in inputs if column.dtype == "O"), inputs[0].header)
     rows.drop(columns=header).assign(other=1).to_parquet(source)
     with pytest.raises(UserError, match=rf"after row 0: no column {re.escape(header)}; it has .*other"):
         score(model, source, tmp_path / "out.parquet")

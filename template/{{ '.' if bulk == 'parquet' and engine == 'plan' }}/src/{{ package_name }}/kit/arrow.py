@@ -30,6 +30,7 @@ def dictionaries(schema: Schema, file: pq.FileMetaData) -> list[str]:
     Arrow can read those without spelling each cell out; of a column that is delta encoded it cannot.
     """
     wanted = {column.header for column in schema.inputs if column.type in ("category", "text")}
+    wanted &= {*file.schema.names}
     for part in range(file.num_row_groups):
         for place in range(file.num_columns):
             column = file.row_group(part).column(place)

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     flag("--work", type=Path, default=CACHE, help="where all is made")
     flag("--docs", type=Path, default=ROOT / "docs", help="where the page goes")
     chosen = parser.parse_args(arguments)
-    # Whoever runs this may write no byte code; those who are measured do, and start with it.
+    # The measured programs need their byte code; without it, they would compile at each start.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     results = chosen.work / "results.json"
     if not chosen.again:

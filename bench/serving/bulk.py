@@ -1,4 +1,4 @@
-"""A file of many rows: the project's `score` beside a whole data frame, each with every core."""
+"""Measure the project's `score` and pandas on the same file of many rows, on all cores."""
 
 import json
 import os

@@ -41,6 +41,17 @@ def fits(shape: Shape) -> bool:
     return rows * width <= LARGE
 
 
+def may_lack_a_class(shape: Shape) -> bool:
+    """Whether chance decides if the training rows and the test rows have each class.
+
+    A split by time or group keeps no shares: with few rows of a class, or few rows at all, one part may have none of them.
+    """
+    if shape["order"] == "none" or problem(shape) == "regression":
+        return False
+    rare = shape["target"] == "1 % positives" and shape["rows"] != "50000"
+    return rare or shape["rows"] == "60"
+
+
 def narrow(shape: Shape) -> bool:
     """Whether a service surely comes of it, and its emitted tests take seconds, not minutes."""
     rare = shape["target"] == "1 % positives" and shape["order"] != "none"

@@ -54,7 +54,6 @@ def test_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
     low, high = np.quantile(resampled(plain - ours), [0.025, 0.975])
     outcome = {
         "refusal": "",
-        "allowed": "",
         "step": "served",
         "warnings": found.warnings,
         "rows": len(data.frame),

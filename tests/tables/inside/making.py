@@ -27,8 +27,6 @@ class Table(NamedTuple):
     """The column whose rows belong together."""
     refusal: str
     """A part of the sentence that refuses it; empty if it has to become a service."""
-    allowed: str = ""
-    """A pattern of the sentences that may refuse it: chance decides whether each part of the rows has each class."""
 
 
 def made(shape: Shape, seed: int) -> Table:
@@ -57,10 +55,7 @@ def made(shape: Shape, seed: int) -> Table:
     frame[target] = _target(shape["target"], np.asarray(signal), rng)
     suffix, content = _written(frame, shape["file"], target)
     refusal = _refusal(shape, frame, target)
-    rare = shape["target"] == "1 % positives" and shape["order"] != "none"
-    lacking = "have fewer than .* of class|lack a class"
-    allowed = lacking if rare and rows < 50_000 else ""
-    return Table(f"table{suffix}", content, target, group, refusal, allowed)
+    return Table(f"table{suffix}", content, target, group, refusal)
 
 
 def _kinds(shape: Shape) -> list[str]:

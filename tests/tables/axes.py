@@ -27,6 +27,8 @@ LARGE = 2_000_000
 """Cells that a table of one run may have; `make prove` has larger ones."""
 NARROW = 20
 """Columns of a table whose emitted tests are run each time; `make prove` runs those of wider ones."""
+FEW = 50
+"""Rows of a class below which a split by time or group may leave it out."""
 Shape = Mapping[str, str]
 
 
@@ -44,12 +46,12 @@ def fits(shape: Shape) -> bool:
 def may_lack_a_class(shape: Shape) -> bool:
     """Whether chance decides if the training rows and the test rows have each class.
 
-    A split by time or group keeps no shares: with few rows of a class, or few rows at all, one part may have none of them.
+    A split by time or group keeps no shares: of a class with few rows, one part may have none.
     """
     if shape["order"] == "none" or problem(shape) == "regression":
         return False
-    rare = shape["target"] == "1 % positives" and shape["rows"] != "50000"
-    return rare or shape["rows"] == "60"
+    share = {"1 % positives": 0.01, "30 classes": 1 / 30}.get(shape["target"], 1 / 3)
+    return int(shape["rows"]) * share < FEW
 
 
 def narrow(shape: Shape) -> bool:

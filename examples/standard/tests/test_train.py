@@ -114,6 +114,13 @@ def test_every_way_of_learning_gives_probabilities(
     prepared: Prepared, params: Params, imbalance: str, calibration: str
 ) -> None:
     learning = Learning.model_validate({"imbalance": imbalance, "calibration": calibration})
+    classes = len(prepared.schema.target.classes)
+    seen = prepared.target[prepared.rows.train].astype(int)
+    fewest = min(np.bincount(seen[rows], minlength=classes).min() for rows, _ in prepared.rows.folds)
+    if fewest < {"none": 2, "weights": 3, "smote": 9}[imbalance]:
+        with pytest.raises(UserError, match="have fewer than"):
+            fit(prepared, params, learning)
+        return
     learned = fit(prepared, params, learning)
     raw = figures(learned.estimator, prepared.features.iloc[prepared.rows.test])
     assert raw.shape == (len(prepared.rows.test), len(prepared.schema.target.classes))

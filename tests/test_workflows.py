@@ -119,7 +119,7 @@ def _lint(tool: str, *arguments: str | Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_rights_are_given_by_the_job_and_only_an_update_may_write(
+def test_rights_are_given_by_the_job_and_only_a_proposal_may_write(
     workflows: list[Path],
 ) -> None:
     for file in workflows:
@@ -129,12 +129,34 @@ def test_rights_are_given_by_the_job_and_only_an_update_may_write(
         timed = file.name in {"nightly.yml", "update.yml"}
         asked = {"schedule", "workflow_dispatch"} if timed else {"pull_request", "push"}
         assert set(workflow["on"]) == asked
-        rights = {"contents": "read"}
-        if file.name == "update.yml":
-            rights = {"contents": "write", "pull-requests": "write"}
-        for job in workflow["jobs"].values():
+        for name, job in workflow["jobs"].items():
+            rights = {"contents": "read"}
+            if (file.name, name) == ("update.yml", "propose"):
+                rights = {"contents": "write", "pull-requests": "write"}
             assert job["permissions"] == rights
             assert int(job["timeout-minutes"]) <= 60
+
+
+def test_a_secret_is_given_to_the_step_that_needs_it(workflows: list[Path]) -> None:
+    for file in workflows:
+        workflow = _load(file)
+        for where in (workflow, *workflow["jobs"].values()):
+            assert "secrets." not in str(where.get("env", {})), file
+
+
+def test_a_job_that_may_write_runs_git_and_gh_alone(workflows: list[Path]) -> None:
+    """Code of the project, or of a dependency, may leave hooks and programs behind."""
+    jobs = [job for file in workflows for job in _load(file)["jobs"].values()]
+    trusted = [job for job in jobs if "write" in job["permissions"].values()]
+    assert trusted
+    for job in trusted:
+        assert "setup-uv" not in str(job["steps"])
+        for script in (step["run"] for step in job["steps"] if "run" in step):
+            words = set(re.findall(r"[\w./-]+", script))
+            assert not words & {"make", "uv", "uvx", "python", "python3", "pip", "npm"}
+            assert "./" not in script
+    for job in jobs:
+        assert job in trusted or "github.token" not in str(job["steps"])
 
 
 def test_every_action_is_pinned_as_the_decision_says(workflows: list[Path]) -> None:

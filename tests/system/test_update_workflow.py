@@ -13,7 +13,7 @@ from tests import quick
 from tests.releases import Follower, Template, git
 
 from .workflow_file import read_jobs
-from .workflow_runner import JobRun, Machine, run_job
+from .workflow_runner import Machine, run_job
 
 light, python, tmp_path = quick.light, quick.python, quick.tmp_path
 WORKFLOW = ".github/workflows/update.yml"
@@ -44,16 +44,18 @@ class Remote:
     machine: Machine
     runs: int = 0
 
-    def run(self, **settings: str) -> JobRun:
-        """The workflow as it stands on main."""
+    def run(self, **settings: str) -> str:
+        """The workflow as it stands on main: the output of its jobs."""
         self.runs += 1
         clone = self.clone()
-        job = read_jobs(clone / WORKFLOW)["update"]
         machine = replace(self.machine, settings=settings)
         scratch = self.folder / f"run-{self.runs}"
-        done = run_job(job, self.repository, scratch, machine)
-        assert done.failed is None, done.output
-        return done
+        output = ""
+        for job in read_jobs(clone / WORKFLOW).values():
+            done = run_job(job, self.repository, scratch, machine)
+            output += done.output
+            assert done.failed is None, output
+        return output
 
     @property
     def repository(self) -> Path:
@@ -170,7 +172,7 @@ def test_all_of_it_for_real(uv: Path, tmp_path_factory: pytest.TempPathFactory) 
     remote.machine = replace(remote.machine, uv=uv)
     main = remote.tip("main")
     done = remote.run()
-    assert "The tests: passed." in done.output, done.output
+    assert "The tests: passed." in done, done
     assert remote.branches() == ["main", BRANCH]
     assert remote.tip("main") == main
     shown = git(remote.repository, "show", "--stat", "--format=%ce", BRANCH)
@@ -212,7 +214,7 @@ def test_at_the_newest_release_nothing_happens(remote: Remote) -> None:
         ".copier-answers.yml",
         text.replace("_commit: 1.0.0", "_commit: 1.1.0"),
     )
-    assert "Nothing to do" in remote.run().output
+    assert "Nothing to do" in remote.run()
     assert (remote.branches(), remote.calls()) == (["main"], [])
 
 
@@ -261,3 +263,37 @@ def test_what_somebody_did_about_it_stays(
     assert remote.tip(BRANCH) == before
     asked = {call.split()[2] for call in remote.calls()}
     assert asked <= {"setup-git", "list"}
+
+
+def test_code_of_the_project_does_not_see_the_token(remote: Remote) -> None:
+    """It runs as the job that tests the update; what it leaves there must not run where the token is."""
+    seen = remote.folder / "seen"
+    plant = "\n".join(
+        f"\tprintf '%s\\n' '#!/bin/sh' 'env >> {seen}' > .git/hooks/{hook}; chmod +x .git/hooks/{hook}"
+        for hook in ("pre-push", "post-checkout", "reference-transaction")
+    )
+    clone = remote.clone()
+    makefile = (clone / "Makefile").read_text("utf-8")
+    remote.push("main", "Makefile", f"{makefile}\nupdate: planted\nplanted:\n{plant}\n")
+    remote.run(UPDATE_TOKEN="secret")
+    assert remote.branches() == ["main", BRANCH]
+    assert any(call.startswith("secret: ") for call in remote.calls())
+    text = seen.read_text("utf-8")
+    assert "GITHUB_ACTIONS=true" in text, "a hook ran"
+    assert "secret" not in text
+
+
+def test_a_branch_that_is_no_update_is_not_pushed(remote: Remote) -> None:
+    clone = remote.clone()
+    bundle = remote.folder / "run-1" / "artifacts" / "update" / "update.bundle"
+    bundle.parent.mkdir(parents=True)
+    git(clone, "switch", "--quiet", "--create", "main-two")
+    (clone / "mine.txt").write_text("Mine.\n")
+    git(clone, "add", "--all")
+    git(clone, "commit", "--quiet", "--message", "Mine")
+    git(clone, "bundle", "create", "--quiet", str(bundle), "main-two^..main-two")
+    job = read_jobs(clone / WORKFLOW)["propose"]
+    done = run_job(job, remote.repository, remote.folder / "run-1", remote.machine)
+    assert done.failed is not None
+    assert "Not an update: main-two" in done.output
+    assert remote.branches() == ["main"]

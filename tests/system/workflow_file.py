@@ -16,7 +16,8 @@ _WORKFLOW_KEYS = {
     *("name", "on", "permissions", "concurrency", "env", "defaults", "jobs"),
 }
 _JOB_KEYS = {
-    *("name", "if", "runs-on", "timeout-minutes", "permissions", "env", "steps"),
+    *("name", "needs", "if", "runs-on", "timeout-minutes"),
+    *("permissions", "env", "steps"),
 }
 _STEP_KEYS = {"name", "uses", "with", "run", "env"}
 _ACTION = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)@[0-9a-f]{40}")

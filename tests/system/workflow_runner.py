@@ -1,7 +1,8 @@
 """Runs the jobs of a GitHub workflow on this machine, each in a fresh clone.
 
 A job gets what a runner gives it: a clone of what is committed, a home of its own, an
-environment without this process's, and the files that GITHUB_ENV and its like name. Two
+environment without this process's, and the files that GITHUB_ENV and its like name. Jobs of
+one `scratch` folder belong to one run: what a job uploads, those after it can download. Four
 actions are emulated; any other is refused.
 """
 
@@ -84,6 +85,8 @@ class _Run:
         self._machine = machine
         self._actions = {
             "actions/checkout": self._check_out,
+            "actions/download-artifact": self._download,
+            "actions/upload-artifact": self._upload,
             "astral-sh/setup-uv": self._set_up_uv,
         }
         for step in job.steps:
@@ -162,6 +165,31 @@ class _Run:
         (self._folder / "bin" / "uv").symlink_to(self._machine.uv)
         if self._machine.uv_cache is not None:
             self._env["UV_CACHE_DIR"] = str(self._machine.uv_cache)
+
+    def _upload(self, inputs: Mapping[str, str]) -> None:
+        """Keep one file for the jobs that follow."""
+        known = {"name", "path", "if-no-files-found", "retention-days"}
+        if set(inputs) != known or inputs["if-no-files-found"] != "ignore":
+            raise UnsupportedWorkflowError(f"upload-artifact with {inputs}")
+        file = self._place(inputs["path"])
+        if file.exists():
+            kept = self._folder.parent / "artifacts" / inputs["name"]
+            kept.mkdir(parents=True)
+            shutil.copy(file, kept)
+
+    def _download(self, inputs: Mapping[str, str]) -> None:
+        """Bring what earlier jobs kept under this name; by a pattern it need not be there."""
+        if set(inputs) != {"pattern", "merge-multiple", "path"}:
+            raise UnsupportedWorkflowError(f"download-artifact with {inputs}")
+        kept = self._folder.parent / "artifacts" / inputs["pattern"]
+        if kept.exists():
+            shutil.copytree(kept, self._place(inputs["path"]), dirs_exist_ok=True)
+
+    def _place(self, path: str) -> Path:
+        found = path.replace("${{ runner.temp }}", self._env["RUNNER_TEMP"])
+        if "${{" in found:
+            raise UnsupportedWorkflowError(f"{path} is not emulated")
+        return Path(found)
 
     def _run_script(self, step: Step) -> tuple[int, str]:
         """Run one script; its exit code and output. Heed what it put in GITHUB_ENV."""

@@ -186,7 +186,9 @@ def _refusal(shape: Shape, frame: pd.DataFrame, target: str) -> str:
     """The sentence that a table must be refused with, where no model can come of it."""
     if shape["target"] == "always the same":
         return "is always 5"
-    useless = shape["missing"] == "a column" or shape["levels"] == "constant"
+    # A constant with gaps still tells which cells are there.
+    constant = shape["levels"] == "constant" and shape["missing"] == "none"
+    useless = shape["missing"] == "a column" or constant
     if shape["width"] == "1" and useless and shape["order"] == "none":
         return "no column to learn from"
     counts = frame[target].value_counts()

@@ -1,0 +1,180 @@
+"""While a deploy rolls, an earlier release and this one share a store, keys and a log; afterwards a project goes on with them."""
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.checks.environment import environment
+from tests.drawn import SEED
+from tests.releases import Follower
+from tests.system.project import Project
+from tests.system.service import Service, serving
+from tests.trees import template
+from tests.update.history import History, recorded, slipway
+
+NAME = "harbour_pilot"
+ANSWERS = {
+    "project_name": "Harbour Pilot",
+    "preset": "standard",
+    "auth": "api_key",
+    "limits": "memory",
+    "prediction_log": "sqlite",
+}
+VERSIONS = list(recorded())
+DRAWN = Random(SEED).choice(VERSIONS) if VERSIONS else ""
+LATER = pytest.mark.prove("each run draws one release, so that it does not grow")
+EACH = [pytest.param(v, marks=[] if v == DRAWN else LATER) for v in VERSIONS]
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def history(
+    tmp_path_factory: pytest.TempPathFactory, default_gitconfig: object
+) -> History:
+    return slipway(tmp_path_factory.mktemp("releases") / "template")
+
+
+class Side:
+    """A project of one release; what it keeps is where the settings say."""
+
+    def __init__(self, project: Project, settings: Mapping[str, str]) -> None:
+        self.project = project
+        self.settings = {**settings, "PYTHONPATH": str(project.folder / "src")}
+
+    def run(self, *words: str) -> str:
+        """A verb of its command line; its output."""
+        return self.python("-m", f"{NAME}.cli", *words)
+
+    def python(self, *words: str) -> str:
+        python = self.project.folder / ".venv" / "bin" / "python"
+        done = subprocess.run(
+            [str(python), *words],
+            cwd=self.project.folder,
+            env={"PATH": "/usr/bin:/bin", **self.settings},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def served(self, log: Path) -> Any:
+        return serving(self.project, log, **self.settings)
+
+
+def side(folder: Path, settings: Mapping[str, str]) -> Side:
+    """A project whose packages are those of today's lock."""
+    python = environment(template(), NAME)
+    venv = folder / ".venv"
+    if not venv.exists():
+        venv.symlink_to(python.parent.parent)
+    return Side(Project(folder, "harbour-pilot"), settings)
+
+
+def shared(folder: Path) -> dict[str, str]:
+    """The settings of all who share what is in a folder."""
+    return {
+        "STORE": str(folder / "store"),
+        "KEYS": str(folder / "keys" / "keys.json"),
+        "LOG_DATABASE": str(folder / "predictions.db"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+        "ENVIRONMENT": "production",
+    }
+
+
+def example(project: Project) -> tuple[bytes, Any]:
+    """A record that its service takes, and a label."""
+    schema = yaml.safe_load((project.folder / "schema.yaml").read_text("utf-8"))
+    columns = [c for c in schema["columns"] if c.get("input", True)]
+    record = {column["name"]: column["example"] for column in columns}
+    body = json.dumps(record, default=datetime.isoformat).encode()
+    return body, schema["target"]["classes"][0]
+
+
+def answered(service: Service, body: bytes, key: str) -> tuple[int, str]:
+    """The status of a prediction, and the version that made it."""
+    answer = service.ask("POST", "/predict", body, {**JSON, "X-API-Key": key})
+    return answer.status, answer.said.get("model_version", "")
+
+
+def until(service: Service, body: bytes, key: str, status: int, version: str) -> None:
+    """Wait for an answer: services follow the store and the keys within a second."""
+    end = time.monotonic() + 10
+    while (found := answered(service, body, key)) != (status, version):
+        assert time.monotonic() < end, f"{found} instead of {(status, version)}"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("version", EACH)
+def test_services_of_two_releases_follow_the_commands_of_both(
+    version: str, history: History, tmp_path: Path
+) -> None:
+    settings = shared(tmp_path / "shared")
+    (tmp_path / "shared").mkdir()
+    before, after = (
+        side(Follower(history, tmp_path / name, ref, **ANSWERS).folder, settings)
+        for name, ref in (("before", version), ("after", history.versions[-2]))
+    )
+    for verb in ("fetch", "train", "promote"):
+        before.run(verb)
+    first = before.run("keys", "add", "first").strip()
+    data = after.project.folder / "data"
+    shutil.copytree(before.project.folder / "data", data, dirs_exist_ok=True)
+    body, _ = example(before.project)
+    with (
+        before.served(tmp_path / "before.log") as old,
+        after.served(tmp_path / "after.log") as new,
+    ):
+        for service in (old, new):
+            until(service, body, first, 200, "1")
+        # This release's commands, and the services of both.
+        second = after.run("keys", "add", "second").strip()
+        after.run("train")
+        after.run("promote")
+        for service in (old, new):
+            until(service, body, second, 200, "2")
+        # The earlier one's again, as after a revert.
+        before.run("keys", "revoke", "first")
+        before.run("rollback")
+        for service in (old, new):
+            until(service, body, first, 401, "")
+            until(service, body, second, 200, "1")
+
+
+@pytest.mark.parametrize("version", EACH)
+def test_a_project_serves_on_after_its_update(
+    version: str, history: History, tmp_path: Path
+) -> None:
+    follower = Follower(history, tmp_path / "project", version, **ANSWERS)
+    project = side(follower.folder, {})
+    for verb in ("fetch", "train", "promote"):
+        project.run(verb)
+    key = project.run("keys", "add", "shop").strip()
+    body, label = example(project.project)
+    send = {**JSON, "X-API-Key": key}
+    with project.served(tmp_path / "before.log") as service:
+        service.ask("POST", "/predict", body, {**send, "X-Request-ID": "before"})
+        service.stop()
+    follower.commit("the link to its packages")
+    follower.update(ref=history.versions[-2])
+    with project.served(tmp_path / "after.log") as service:
+        until(service, body, key, 200, "1")
+        service.ask("POST", "/predict", body, {**send, "X-Request-ID": "after"})
+        for name in ("before", "after"):
+            said = json.dumps({"request_id": name, "label": label})
+            assert service.ask("POST", "/feedback", said, send).status == 202
+        service.stop()
+    project.run("export-log", "log.parquet", "--labelled")
+    read = (
+        "import pandas; print(*sorted(pandas.read_parquet('log.parquet').request_id))"
+    )
+    assert project.python("-c", read) == "after before\n"

@@ -23,6 +23,7 @@ BUDGET = {
     "tests/test_life.py": PARTS,
     "tests/test_limits.py": CORE | {"limits"},
     "tests/test_logdb.py": CORE | {"prediction_log"},
+    "tests/test_logs.py": CORE,
     "tests/test_parts.py": PARTS,
     "tests/test_probes.py": {"problem"},
     "tests/test_reading.py": CORE,
@@ -33,6 +34,8 @@ BUDGET = {
     "tests/test_shared.py": CORE,
     "tests/test_tracing.py": CORE,
     "tests/test_train.py": CORE,
+    "tests/test_turns.py": CORE,
+    "tests/test_wire.py": CORE,
 }
 
 

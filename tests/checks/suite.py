@@ -37,6 +37,7 @@ PARTS = tuple(
     for module in (
         "export",
         "serve/auth",
+        "serve/issuer",
         "serve/journal",
         "serve/limits",
         "serve/logdb",

@@ -3,6 +3,7 @@
 import json
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import anyio
@@ -11,7 +12,7 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from fraud_watch import cli
-from fraud_watch.kit import UserError, access
+from fraud_watch.kit import UserError, access, files
 from fraud_watch.kit.access import Access, hashed, load
 from fraud_watch.kit.serve import auth
 from fraud_watch.kit.serve.app import create_app
@@ -151,6 +152,15 @@ def test_a_key_for_development_is_made_where_there_is_none(keys: Path, service: 
     assert keys.exists()
 
 
+def test_this_machine_gets_its_key_where_others_have_theirs_already(keys: Path) -> None:
+    access.add(keys, "shop")
+    sent = cli.headers()["X-API-Key"]
+    assert [key.name for key in load(keys).keys] == ["shop", "development"]
+    assert cli.headers()["X-API-Key"] == sent
+    Path(".env").unlink()
+    assert cli.headers() == {"Content-Type": "application/json"}, "what was shown once is not shown again"
+
+
 def test_what_stands_in_env_stays_there() -> None:
     Path(".env").write_text("PORT=9000")
     key = cli.headers()["X-API-Key"]
@@ -222,3 +232,45 @@ def test_a_file_that_breaks_later_leaves_the_keys_of_before(service: TestClient,
         service.portal.call(anyio.sleep, 0.01)  # type: ignore[union-attr]
     else:
         raise AssertionError("it still complains")
+
+
+def test_changes_at_the_same_time_take_turns(keys: Path) -> None:
+    for name in ("gone", "shop"):
+        access.add(keys, name)
+    with ThreadPoolExecutor(8) as pool:
+        made = [pool.submit(access.add, keys, f"caller-{number}") for number in range(8)]
+        made.append(pool.submit(call, "keys", "revoke", "gone"))
+        for done in made:
+            done.result()
+    expected = {"shop", *(f"caller-{number}" for number in range(8))}
+    assert {key.name for key in load(keys).keys} == expected
+
+
+def test_a_change_by_a_command_that_knows_no_lock_is_not_undone(keys: Path) -> None:
+    access.add(keys, "shop")
+    others = keys.read_text(encoding="utf-8").replace("shop", "bank")
+
+    def written_meanwhile(known: tuple[access.Key, ...]) -> tuple[access.Key, ...]:
+        keys.write_text(others, encoding="utf-8")
+        return ()
+
+    with pytest.raises(UserError, match="was changed at the same time"):
+        access.change(keys, written_meanwhile)
+    assert keys.read_text(encoding="utf-8") == others
+
+
+def test_who_waits_too_long_for_the_file_is_told(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "PATIENCE", 0.01)
+    with (
+        ThreadPoolExecutor(1) as pool,
+        files.held(keys),
+        pytest.raises(UserError, match=r"another command is changing .*keys\.json"),
+    ):
+        pool.submit(access.add, keys, "shop").result()
+
+
+def test_a_key_makes_the_file_of_settings_private(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("LOG_LEVEL=info\n", encoding="utf-8")
+    (tmp_path / ".env").chmod(0o644)
+    access.headers()
+    assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600

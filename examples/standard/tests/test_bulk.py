@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,8 @@ def test_every_row_gets_the_answer_that_the_service_gives(model: Model, source: 
     records = model.schema.records(columns)
     online = model.answers([model.schema.reader.one(json.dumps(record).encode()) for record in records], "7")
     assert scored["prediction"].tolist() == pytest.approx([answer["prediction"] for answer in online])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", "out.parquet"]
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {".out.parquet.lock", "in.parquet", "out.parquet"}
 
 
 def test_the_verb_scores_with_the_champion(
@@ -122,6 +124,52 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(
     assert score(model, source, output) == 250
     assert len(scored) == 4, "the first of the three chunks is not scored twice"
     pd.testing.assert_frame_equal(pd.read_parquet(output), pd.read_parquet(whole))
+
+
+def test_a_finished_chunk_that_is_cut_short_is_scored_again(
+    model: Model, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, whole = tmp_path / "out.parquet", tmp_path / "whole.parquet"
+    score(model, source, whole)
+    with monkeypatch.context() as stopped:
+        stopped.setattr(shutil, "rmtree", lambda *_, **__: None)
+        score(model, source, output)
+    for part in (tmp_path / ".out.parquet.parts").glob("0*.parquet"):
+        part.write_bytes(part.read_bytes()[:100])
+    assert score(model, source, output) == 250
+    pd.testing.assert_frame_equal(pd.read_parquet(output), pd.read_parquet(whole))
+
+
+def test_another_model_of_the_same_number_does_not_inherit_either(
+    model: Model, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed: list[dict[str, str]] = []
+    claim = batch._claim
+
+    def seen(parts: Path, work: dict[str, str]) -> None:
+        claimed.append(work)
+        claim(parts, work)
+
+    monkeypatch.setattr(batch, "_claim", seen)
+    other = model._replace(manifest=model.manifest.model_copy(update={"run": "another"}))
+    for each in (model, other):
+        score(each, source, tmp_path / "out.parquet")
+    assert claimed[0]["version"] == claimed[1]["version"]
+    assert claimed[0]["model"] != claimed[1]["model"]
+
+
+def test_a_column_that_is_named_like_an_answer_is_refused(model: Model, source: Path, tmp_path: Path) -> None:
+    pd.read_parquet(source).assign(prediction=1).to_parquet(source)
+    with pytest.raises(UserError, match="already has a column prediction, which `score` writes"):
+        score(model, source, tmp_path / "out.parquet")
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_two_runs_to_one_output_take_turns(model: Model, source: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.parquet"
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(lambda _: score(model, source, output), range(2))) == [250, 250]
+    assert len(pd.read_parquet(output)) == 250
 
 
 def test_another_input_does_not_inherit_finished_chunks(

@@ -68,12 +68,13 @@ class Clock:
     """A clock that stands until a test moves it."""
 
     now = 60.5
+    ahead = 0.0
 
     def monotonic(self) -> float:
         return self.now
 
     def time(self) -> float:
-        return 1e9 + self.now
+        return 1e9 + self.now + self.ahead
 
 
 @pytest.fixture
@@ -102,7 +103,9 @@ def memory() -> Memory:
 
 @pytest.fixture
 def journal(shop: Store, memory: Memory) -> Journal:
-    return Journal(Settings(store=shop.root), LogSettings(), cast(Database, memory))
+    journal = Journal(Settings(store=shop.root), LogSettings(), cast(Database, memory))
+    journal.look()
+    return journal
 
 
 @pytest.fixture
@@ -303,7 +306,7 @@ def test_of_labels_that_wait_together_one_is_written_for_each_record(
     assert not journal.labels
 
 
-@pytest.mark.parametrize("wrong", ["no such label", None, [1], True, 1e400])
+@pytest.mark.parametrize("wrong", ["no such label", None, [1], True, 1e400, 10**310])
 def test_a_label_that_does_not_fit_the_schema_is_refused_by_name(service: TestClient, wrong: Any) -> None:
     body = json.dumps({"request_id": "a", "label": wrong})
     refused = service.post("/feedback", content=body, headers={"Content-Type": "application/json"})
@@ -323,21 +326,51 @@ def test_a_number_may_lie_at_the_ends_of_its_range(schema: Schema, monkeypatch: 
 
 
 def test_labels_are_refused_when_too_many_wait_or_nothing_says_what_they_may_be(
-    service: TestClient, shop: Store, schema: Schema, monkeypatch: pytest.MonkeyPatch
+    service: TestClient, journal: Journal, shop: Store, schema: Schema, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = {"request_id": "a", "label": target_value(schema)}
     with monkeypatch.context() as patch:
         patch.setattr("fraud_watch.kit.serve.journal.MOST_LABELS", 0)
         assert service.post("/feedback", json=body).status_code == 503
     shop.pointer.write_text("{", encoding="utf-8")
-    assert service.post("/feedback", json=body).status_code == 503
+    journal.look()
+    assert service.post("/feedback", json=body).status_code == 202, "what was known stays"
     shop.pointer.unlink()
-    assert "no model is promoted" in service.post("/feedback", json=body).json()["detail"]
+    journal.look()
+    refused = service.post("/feedback", json=body)
+    assert (refused.status_code, "No model serves yet" in refused.json()["detail"]) == (503, True)
 
 
 def test_the_documentation_says_how_a_label_may_be_refused(service: TestClient) -> None:
     responses = service.get("/openapi.json").json()["paths"]["/feedback"]["post"]["responses"]
-    assert set(responses) == {"202", "422", "503"}
+    assert set(responses) == {"202", "408", "413", "415", "422", "431", "503"}
+
+
+def test_what_is_no_label_is_refused_in_the_one_form(service: TestClient) -> None:
+    def refused(body: Any, *, chunked: bool = False) -> tuple[int, str]:
+        content = iter([body]) if chunked else body
+        answer = service.post("/feedback", content=content, headers={"Content-Type": "application/json"})
+        assert answer.headers["content-type"] == "application/problem+json"
+        return answer.status_code, answer.json()["detail"]
+
+    for body in (b"", b"{", b"\xff", b"[]", b'{"request_id": "a", "label": "\\ud800"}'):
+        assert refused(body)[0] == 422
+    assert refused(b'{"request_id": "a", "request_id": "b", "label": 1}') == (422, "Wrong: request_id")
+    for chunked in (False, True):
+        assert refused(b" " * 3_000_000, chunked=chunked)[0] == 413
+
+
+def test_a_page_of_another_origin_cannot_send_labels_unasked(service: TestClient) -> None:
+    kinds: tuple[dict[str, str], ...] = ({}, {"Content-Type": "text/plain"})
+    for kind in kinds:
+        body = b'{"request_id": "a", "label": 1}'
+        assert service.post("/feedback", content=body, headers=kind).status_code == 415
+
+
+def test_the_documentation_says_what_a_label_is(service: TestClient) -> None:
+    body = service.get("/openapi.json").json()["paths"]["/feedback"]["post"]["requestBody"]
+    fields = body["content"]["application/json"]["schema"]["properties"]
+    assert set(fields) == {"request_id", "index", "label"}
 
 
 def test_old_rows_are_looked_for_once_a_minute(journal: Journal, memory: Memory, clock: Clock) -> None:
@@ -345,20 +378,36 @@ def test_old_rows_are_looked_for_once_a_minute(journal: Journal, memory: Memory,
     for moment in (60.5, 90.0, 120.5, 121.0):
         clock.now = moment
         journal.flush()
-        looks.append(len(memory.forgotten))
+        looks.append(len(journal.ends))
     assert looks == [1, 1, 1, 2]
-    assert memory.forgotten[0] == 1e9 + 60.5 - 90 * 86_400
+
+
+def test_a_clock_that_is_ahead_for_some_minutes_deletes_nothing(
+    journal: Journal, memory: Memory, clock: Clock
+) -> None:
+    for minute in range(1, 25):
+        clock.now = minute * 61.0
+        clock.ahead = 100 * 86_400 if 8 <= minute <= 16 else 0
+        journal.flush()
+    assert max(memory.forgotten) <= 1e9 + 24 * 61 - 90 * 86_400
+    assert len(memory.forgotten) == 15
+
+
+def test_an_error_of_any_kind_is_shown_and_the_writer_goes_on(journal: Journal, memory: Memory) -> None:
+    journal.answered(by(), b"{}", b"{}")
+    memory.fault = ZeroDivisionError()
+    journal.flush()
+    assert "ZeroDivisionError" in journal.trouble()
+    memory.fault = None
+    journal.flush()
+    assert not journal.trouble()
+    assert len(memory.rows) == 1
 
 
 def test_nothing_is_forgotten_for_no_days(shop: Store, memory: Memory) -> None:
     part = Journal(Settings(store=shop.root), LogSettings(log_days=0), cast(Database, memory))
     part.flush()
-    assert not memory.forgotten
-
-
-def test_old_rows_are_forgotten_after_the_days_set(service: TestClient, memory: Memory) -> None:
-    until(lambda: memory.forgotten)
-    assert memory.forgotten[0] == pytest.approx(time.time() - 90 * 86_400, abs=60)
+    assert not part.ends
 
 
 def test_the_export_is_a_table_that_training_reads(

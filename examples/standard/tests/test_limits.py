@@ -78,6 +78,20 @@ def test_a_batch_is_charged_for_its_records(clock: Clock) -> None:
     assert [admitted(part, by("bank")) for _ in range(4)] == [0, 0, 0, 2]
 
 
+def test_a_body_that_is_refused_is_charged_for_its_bytes(clock: Clock) -> None:
+    part = Limits(SLOW)
+    call = by("shop")
+    assert admitted(part, call) == 0
+    call.status, call.size = 200, 10_000
+    part.ended(call)
+    call.status, call.size = 422, 1_999
+    part.ended(call)
+    assert admitted(part, call) == 0
+    call.size = 6_000
+    part.ended(call)
+    assert admitted(part, call) == 6, "one token was left, three are owed"
+
+
 def test_of_too_many_callers_those_stay_that_asked_last(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

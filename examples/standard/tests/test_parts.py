@@ -11,7 +11,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from fraud_watch import cli
 from fraud_watch.kit.predictor import Choice, Manifest, sklearn
 from fraud_watch.kit.schema import Schema
-from fraud_watch.kit.serve import telemetry
+from fraud_watch.kit.serve import logs
 from fraud_watch.kit.serve.parts import PARTS
 from fraud_watch.kit.settings import Settings
 from fraud_watch.kit.store import Store, write
@@ -38,7 +38,7 @@ def test_they_let_the_commands_of_this_machine_through(
 ) -> None:
     started: list[Any] = []
     monkeypatch.setattr(uvicorn, "run", lambda service, **_: started.append(service))
-    monkeypatch.setattr(telemetry, "start_log", lambda level: None)
+    monkeypatch.setattr(logs, "start_log", lambda level: None)
     cli.serve()
     with TestClient(started[0], headers=cli.headers()) as client:
         answer = client.post("/predict", json=schema.example())

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -65,7 +66,7 @@ def test_promote_asks_for_the_gate_and_moves_files_pointer_and_alias(
         registry.promote(mine, trained.version)
     with pytest.raises(UserError, match="no version that passed the gate"):
         registry.promote(mine, None)
-    assert not (tmp_path / "store").exists()
+    assert not (tmp_path / "store" / "versions").exists()
 
     version, checks = train.rejudge(params, mine, trained.version, lambda _: nullcontext())
     assert all(check.passed for check in checks)
@@ -283,6 +284,15 @@ def test_a_damaged_pointer_is_named(shop: Store) -> None:
         shop.champion()
 
 
+@pytest.mark.parametrize("version", ["../../elsewhere", "/etc", "..", "", "a/b"])
+def test_a_pointer_that_leads_out_of_the_store_is_not_followed(shop: Store, version: str) -> None:
+    champion = shop.champion()
+    assert champion is not None
+    shop.pointer.write_text(json.dumps(champion.model_dump() | {"version": version}))
+    with pytest.raises(BrokenModelError, match="is damaged"):
+        shop.champion()
+
+
 def test_promoting_again_makes_damaged_files_whole(
     trained: train.Result, machine: Settings, tmp_path: Path
 ) -> None:
@@ -330,16 +340,32 @@ def test_a_promotion_that_was_overtaken_is_refused(
         registry.promote(mine, trained.version)
 
 
+@pytest.mark.parametrize("error", [mlflow.MlflowException("it is gone"), ValueError("it is garbage")])
 def test_a_rollback_needs_no_registry(
-    shop: Store, machine: Settings, monkeypatch: pytest.MonkeyPatch
+    shop: Store,
+    machine: Settings,
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     shop.promote("2")
-
-    def gone(_: Settings) -> None:
-        raise mlflow.MlflowException("the database is gone")
-
-    monkeypatch.setattr(registry, "connect", gone)
+    monkeypatch.setattr(registry, "connect", Mock(side_effect=error))
     assert registry.roll_back(machine.model_copy(update={"store": shop.root})) == "1"
+    assert f"version 1 serves, but the registry could not be told ({type(error).__name__})" in caplog.text
+
+
+def test_two_rollbacks_take_turns(shop: Store, machine: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each goes one champion back, and none of them is lost."""
+    monkeypatch.setattr(registry, "connect", Mock(side_effect=mlflow.MlflowException("it is gone")))
+    for version in ("2", "3"):
+        shop.promote(version)
+    mine = machine.model_copy(update={"store": shop.root})
+    with ThreadPoolExecutor(2) as pool:
+        versions = sorted(pool.map(lambda _: registry.roll_back(mine), range(2)))
+    assert versions == ["1", "2"]
+    champion = shop.champion()
+    assert champion is not None
+    assert (champion.version, champion.before) == ("1", ())
 
 
 def test_the_challenger_is_the_newest_that_passed(trained: train.Result, machine: Settings) -> None:

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from fraud_watch.kit.schema import Schema
-from fraud_watch.kit.serve.app import create_app
+from fraud_watch.kit.serve import app, repeated
+from fraud_watch.kit.serve.app import Live, create_app
 from fraud_watch.kit.settings import Settings
-from fraud_watch.kit.store import Store, open_model
+from fraud_watch.kit.store import Champion, Store, open_model, sha256
 from fraud_watch.kit.task import answers
 
 
@@ -41,12 +44,12 @@ def ready(shop: Store, service: TestClient) -> TestClient:
     return service
 
 
-def until(service: TestClient, path: str, status: int, text: str = "") -> dict[str, Any]:
+def until(service: TestClient, path: str, status: int, text: str = "") -> Any:
     """Ask again and again, for ten seconds at most."""
     for _ in range(500):
         response = service.get(path)
         if response.status_code == status and text in response.text:
-            return response.json()  # type: ignore[no-any-return]
+            return response
         service.portal.call(_nap)  # type: ignore[union-attr]
     raise AssertionError(f"{path} did not say {status} {text!r} but {response.status_code} {response.text}")
 
@@ -101,8 +104,34 @@ def test_a_body_that_is_no_record_is_a_problem_that_names_the_field(
 
 
 def test_of_many_errors_the_first_hundred_are_named(ready: TestClient) -> None:
-    response = ready.post("/predict/batch", json={"records": [{"unheard_of": 1}] * 101})
-    assert len(response.json()["errors"]) == 100
+    many: dict[str, Any] = {f"unheard_of_{number}": 1 for number in range(101)}
+    for path, body in (("/predict", many), ("/predict/batch", {"records": [many]})):
+        response = ready.post(path, json=body)
+        assert response.status_code == 422
+        assert len(response.json()["errors"]) == 100
+
+
+def test_thousands_of_unknown_fields_are_not_all_looked_at(ready: TestClient, schema: Schema) -> None:
+    record: dict[str, Any] = schema.example()
+    many = record | {f"unheard_of_{number}": 1 for number in range(50_000)}
+    for path, body in (
+        ("/predict", many),
+        ("/predict/batch", {"records": [record, many]}),
+        ("/predict/batch", many | {"records": [record]}),
+    ):
+        response = ready.post(path, json=body)
+        fields = [error["field"] for error in response.json()["errors"]]
+        assert fields == [f"unheard_of_{number}" for number in range(100)]
+    again = b'{"same": 1' + b', "same": 1' * 50_000 + b"}"
+    for path, content in (("/predict", again), ("/predict/batch", b'{"records": [' + again + b"]}")):
+        assert [error["field"] for error in ready.post(path, content=content).json()["errors"]] == ["same"]
+
+
+def test_the_first_record_that_is_wrong_is_named(ready: TestClient, schema: Schema) -> None:
+    records = [schema.example(), {"unheard_of": 1}, {"unheard_of": 2}]
+    response = ready.post("/predict/batch", json={"records": records})
+    places = {error["field"].split(".")[1] for error in response.json()["errors"]}
+    assert places == {"1"}
 
 
 def test_a_field_given_twice_is_refused_by_name(ready: TestClient, schema: Schema) -> None:
@@ -159,7 +188,7 @@ def test_a_new_champion_serves_without_a_restart_and_a_broken_one_is_refused(
     damaged = shop.folder("1") / "schema.yaml"
     damaged.write_bytes(damaged.read_bytes()[:-100])
     shop.promote("1")
-    said = until(ready, "/readyz", 200, "has changed since")
+    said = until(ready, "/readyz", 200, "has changed since").json()
     assert "schema.yaml" in said["detail"]
     assert ready.post("/predict", json=schema.example()).json()["model_version"] == "2"
     assert "model_load_failures_total 1.0" in ready.get("/metrics").text
@@ -170,11 +199,87 @@ def test_a_new_champion_serves_without_a_restart_and_a_broken_one_is_refused(
 def test_a_store_that_cannot_be_read_leaves_the_model_serving(
     ready: TestClient, shop: Store, schema: Schema
 ) -> None:
-    shop.pointer.write_text("{", encoding="utf-8")
-    until(ready, "/readyz", 200, "is damaged")
+    good = shop.pointer.read_text(encoding="utf-8")
+    for damaged in (b"{", b"\xff", good.encode("utf-16")):
+        shop.pointer.write_bytes(damaged)
+        until(ready, "/readyz", 200, "is damaged")
+        shop.pointer.write_text(good, encoding="utf-8")
+        until(ready, "/readyz", 200, '"detail":""')
     assert ready.post("/predict", json=schema.example()).status_code == 200
     shutil.rmtree(shop.root)
     assert ready.post("/predict", json=schema.example()).status_code == 200
+
+
+def test_whatever_goes_wrong_with_a_champion_the_service_goes_on_to_follow(
+    ready: TestClient, shop: Store, schema: Schema
+) -> None:
+    """Its files have the hashes that its manifest names, and are no use all the same."""
+    folder = shop.folder("2")
+    (folder / "parity.json").write_text("{", encoding="utf-8")
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    manifest["files"]["parity.json"] = sha256(folder / "parity.json")
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    shop.promote("2")
+    until(ready, "/readyz", 200, "parity.json is no JSON")
+    assert 'part_in_trouble{part="Following the store"} 0.0' in ready.get("/metrics").text
+    assert ready.post("/predict", json=schema.example()).json()["model_version"] == "1"
+    shop.roll_back()
+    until(ready, "/readyz", 200, '"detail":""')
+
+
+def test_an_unexpected_error_is_shown_and_what_failed_is_tried_again(
+    ready: TestClient, shop: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(Store, "open", lambda *_: 1 / 0)
+        shop.promote("2")
+        until(ready, "/readyz", 200, "the champion cannot be loaded: ZeroDivisionError")
+    until(ready, "/model", 200, '"version":"2"')
+    with monkeypatch.context() as broken:
+        broken.setattr(Live, "refresh", lambda *_: 1 / 0)
+        until(ready, "/readyz", 200, "Following the store failed with ZeroDivisionError")
+        assert 'part_in_trouble{part="Following the store"} 1.0' in ready.get("/metrics").text
+    shop.roll_back()
+    until(ready, "/model", 200, '"version":"1"')
+    until(ready, "/readyz", 200, '"detail":""')
+
+
+def test_a_store_that_hangs_keeps_neither_the_start_nor_the_end_waiting(
+    shop: Store, schema: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.promote("1")
+    champion, answers_again = Store.champion, threading.Event()
+
+    def hanging(store: Store) -> Champion | None:
+        answers_again.wait(30)
+        return champion(store)
+
+    monkeypatch.setattr(Store, "champion", hanging)
+    monkeypatch.setattr(app, "START", 0.05)
+    monkeypatch.setattr(repeated, "STUCK", 0.05)
+    began = time.monotonic()
+    with TestClient(create_app(Settings(store=shop.root, reload_seconds=0.02))) as service:
+        assert service.get("/healthz").status_code == 200
+        until(service, "/readyz", 503, "did not answer within")
+        until(service, "/metrics", 200, 'part_in_trouble{part="Following the store"} 1.0')
+    with TestClient(create_app(Settings(store=shop.root, reload_seconds=0.02))) as service:
+        assert time.monotonic() < began + 20
+        answers_again.set()
+        until(service, "/readyz", 200, '"detail":""')
+        assert service.post("/predict", json=schema.example()).status_code == 200
+
+
+def test_code_of_yours_that_ends_the_interpreter_ends_no_background_work(
+    ready: TestClient, shop: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Store, "open", leave)
+        shop.promote("2")
+        until(ready, "/readyz", 200, "Following the store failed")
+    until(ready, "/model", 200, '"version":"2"')
 
 
 def counted(text: str, name: str, label: str) -> float:
@@ -243,6 +348,12 @@ def test_the_page_of_documentation_needs_no_other_server(ready: TestClient) -> N
     for part in parts:
         assert part.startswith("/")
         assert ready.get(part).status_code == 200
+
+
+def test_a_path_with_a_slash_too_many_is_not_redirected(ready: TestClient) -> None:
+    answer = ready.get("/model/", headers={"Host": "elsewhere.example"}, follow_redirects=False)
+    assert answer.status_code == 404
+    assert "location" not in answer.headers
 
 
 def test_the_bare_address_points_to_the_documentation(ready: TestClient) -> None:

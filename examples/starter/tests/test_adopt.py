@@ -4,6 +4,7 @@ import hashlib
 import io
 import itertools
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -202,6 +203,40 @@ def test_the_problem_follows_from_the_target() -> None:
     assert fitting(*map(str, range(12))) == ["regression", "classification"], "either, but rather amounts"
     with pytest.raises(UserError, match=r"no classification, for .*; no regression, for "):
         fitting(*[f"w{n}" for n in range(60)])
+
+
+def test_values_that_somebody_should_look_at_are_named(take: Take, rows: pd.DataFrame) -> None:
+    rows["Größe"] = (["Small", "small", "?", "big"] * ROWS)[:ROWS]
+    warned = said(take(rows))
+    assert "Größe has 'Small', 'small', which are treated as 2 different values" in warned
+    assert "Größe has 30 cells '?', treated as an ordinary value" in warned
+    if CLASSES:
+        rows["result"] = (["yes", "YES", "-"] * ROWS)[:ROWS]
+        warned = said(take(rows))
+        assert "result has 'yes', 'YES', which are treated as 2 different values" in warned
+        assert "result has 40 cells '-'" in warned
+
+
+@pytest.mark.parametrize("factor", [1e306, -1e306, 1e-310])
+def test_numbers_that_cannot_be_calculated_with_are_refused(
+    take: Take, rows: pd.DataFrame, root: Path, factor: float
+) -> None:
+    before = tree(root)
+    names = ["Weight (kg)"] if CLASSES else ["Weight (kg)", "result"]
+    for name in names:
+        with pytest.raises(UserError, match=rf"^{re.escape(name)} holds numbers from .*: scale them"):
+            take(rows.assign(**{name: rows["count"] * factor + factor}))
+    assert tree(root) == before
+
+
+def test_a_cell_of_a_novel_is_no_category_and_no_class(take: Take, rows: pd.DataFrame, root: Path) -> None:
+    rows["Größe"] = (["short", "x" * 100_000] * ROWS)[:ROWS]
+    take(rows)
+    kinds = {column.name: column.type for column in Schema.load(root / "schema.yaml").columns}
+    assert kinds["grosse"] == "text"
+    if CLASSES:
+        with pytest.raises(UserError, match="a value of 100000 characters, too long for a class name"):
+            take(rows, "Größe")
 
 
 def test_names_are_identifiers_and_unique() -> None:

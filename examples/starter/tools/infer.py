@@ -26,13 +26,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import r2_score, recall_score
-from sklearn.model_selection import KFold, cross_val_predict
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 # As a script it runs without the project's environment, from these sources alone.
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
+from doubts import foresight, look_twice, strays, words_of
 from reading import Habits, read
 from spellings import UnreadableError
 
@@ -44,7 +42,10 @@ FEWEST_ROWS, MOST_CLASSES = 20, 50
 MOST_CATEGORIES, FEWEST_PER_CATEGORY = 200, 4
 SLACK = 0.2
 """How far beyond what was seen a number may go, as a share of the range seen."""
-TREES = {"classification": DecisionTreeClassifier, "regression": DecisionTreeRegressor}
+LONGEST_CATEGORY = 200
+"""Characters that the name of a category or of a class may have."""
+LEAST, MOST = 1e-100, 1e100
+"""Between which the largest number of a column must lie: beyond, sums and squares are no numbers any more."""
 SUSPICIOUS = 0.96
 """A column from which a small tree reads the target as well as this has perhaps seen it."""
 YES = {"1", "true", "yes", "y", "t"}
@@ -52,8 +53,6 @@ KEYS = {"id", "key", "index", "row", "unnamed"}
 PERSONAL = {"name", "firstname", "lastname", "surname", "birth", "birthday", "dob", "iban", "passport"}
 PERSONAL |= {"email", "mail", "phone", "mobile", "address", "street", "ssn"}
 EMAIL = r"[^@\s]+@[^@\s]+\.\w+"
-ALMOST = 0.9
-"""A column of which so many cells are numbers or dates was perhaps meant to be one."""
 MOST_LIKELY_CLASSES = 10
 """More different whole numbers than this are rather amounts than classes."""
 Block = dict[str, Any]
@@ -87,14 +86,18 @@ def infer(frame: pd.DataFrame, target: str, problem: str) -> Inference:
     goal, truth = seek(target, blocks.pop(target), frame[target])
     few = f"{size - len(frame)} of {size} rows have no {target} and are left out"
     warnings = [few] if size > len(frame) else []
+    warnings += look_twice(target, frame[target]) if problem == "classification" else []
     columns = tuple(describe(header, block, frame[header]) for header, block in blocks.items())
     for found in columns:
-        words = found.block.get("type", "text") in ("text", "category")
-        if words and (stray := _strays(frame[found.header])):
-            warnings.append(f"{found.header} {stray}: correct or empty them, then adopt again")
+        if found.block.get("type", "text") in ("text", "category"):
+            warnings += strays(found.header, frame[found.header])
+        if found.block.get("type") == "category":
+            warnings += look_twice(found.header, frame[found.header])
         if found.use == "ignored":
             warnings.append(f"{found.header} is ignored: {found.why}")
-        elif found.use == "input" and (score := foresight(found, frame, truth, problem)) >= SUSPICIOUS:
+        elif found.use != "input":
+            continue
+        elif (score := foresight(found.block["type"], frame[found.header], truth, problem)) >= SUSPICIOUS:
             told = f"{found.header} alone tells {target} ({score:.3f} of 1)"
             warnings.append(f"{told}: if it is known only afterwards, take it out of schema.yaml")
     if not any(found.use == "input" for found in columns):
@@ -147,7 +150,7 @@ def named(headers: list[str]) -> dict[str, Block]:
 
 def describe(header: str, block: Block, cells: pd.Series) -> Finding:
     """Type, range, use of a column that is not the target."""
-    words, gaps = _words(cells), bool(cells.isna().any())
+    words, gaps = words_of(cells), bool(cells.isna().any())
     tokens = {token.lower() for token in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", header)}
     if words.empty:
         return Finding(header, "ignored", "it has no values", {})
@@ -157,6 +160,7 @@ def describe(header: str, block: Block, cells: pd.Series) -> Finding:
     block = block | {"type": kind}
     values = cast(kind, words)[0]
     if kind in ("number", "integer"):
+        _calculable(header, values)
         block["min"], block["max"] = bounds(values, kind == "integer")
         why += f" from {values.min():.12g} to {values.max():.12g}"
     elif kind == "category":
@@ -186,38 +190,28 @@ def bounds(values: Numbers, whole: bool) -> tuple[float, float]:
     return (int(bottom), int(top)) if whole else (round(bottom, digits), round(top, digits))
 
 
-def foresight(found: Finding, frame: pd.DataFrame, truth: Numbers, problem: str) -> float:
-    """How well a small tree tells the target from this column alone, on unseen rows; 1 is perfect."""
-    kind = found.block["type"]
-    values = pd.Series(cast(kind, frame[found.header])[0])
-    some = np.random.default_rng(0).permutation(len(values))[:10_000]
-    # A tree sees only the order.
-    ranks = (values.str.len() if kind == "text" else values).iloc[some].rank(method="dense")
-    tree = TREES[problem](max_leaf_nodes=64, random_state=0)
-    guess = cross_val_predict(tree, ranks.to_numpy(dtype=float)[:, None], truth[some], cv=KFold(2))
-    if problem == "regression":
-        return float(r2_score(truth[some], guess))
-    return float(recall_score(truth[some], guess, average="macro", zero_division=0))
-
-
 def _value(header: str, block: Block, cells: pd.Series) -> tuple[Finding, Numbers]:
     """The target of a regression, and its values."""
-    words = _words(cells)
+    words = words_of(cells)
     if not _fits("number", words) or words.nunique() <= 2:
         wanted = "is not a column of numbers with more than two different values"
         raise UserError(f"{header} {wanted}; to predict classes, make a project with problem=classification")
     values = words.to_numpy(dtype=np.float64)
+    _calculable(header, values)
     why = f"numbers from {values.min():.12g} to {values.max():.12g}"
     return Finding(header, "target", why, block), values
 
 
 def _classes(header: str, block: Block, cells: pd.Series) -> tuple[Finding, Numbers]:
     """The target of a classification, and codes of its classes."""
-    words = _words(cells).str.replace(r"^(-?\d+)\.0$", r"\1", regex=True)
+    words = words_of(cells).str.replace(r"^(-?\d+)\.0$", r"\1", regex=True)
     counts, whole = words.value_counts(), bool(words.str.fullmatch(r"0|-?[1-9]\d*").all())
     if len(counts) > max(2, min(MOST_CLASSES, len(words) // 5)) or (_fits("number", words) and not whole):
         remedy = "to predict numbers, make a project with problem=regression; else group them"
         raise UserError(f"{header} has {len(counts)} different values in {len(words)} rows: {remedy}")
+    if (longest := int(words.str.len().max())) > LONGEST_CATEGORY:
+        most = f"at most {LONGEST_CATEGORY}"
+        raise UserError(f"{header} has a value of {longest} characters, too long for a class name ({most})")
     classes: list[Any] = sorted(map(int, counts.index)) if whole else sorted(counts.index)
     if {label.lower() for label in counts.index} == {"false", "true"}:
         counts.index = counts.index.str.capitalize()
@@ -243,7 +237,8 @@ def _kind(words: pd.Series, gaps: bool) -> tuple[str, str]:
     if words.str.match(r"\d{4}-\d\d-\d\d").all() and _fits("datetime", words):
         return "datetime", "ISO dates"
     distinct = words.nunique()
-    if distinct <= MOST_CATEGORIES and len(words) >= FEWEST_PER_CATEGORY * distinct:
+    short = words.str.len().max() <= LONGEST_CATEGORY
+    if short and distinct <= MOST_CATEGORIES and len(words) >= FEWEST_PER_CATEGORY * distinct:
         return "category", f"{distinct} different values, each seen often"
     return "text", f"{distinct} different values in {len(words)} cells"
 
@@ -259,20 +254,11 @@ def _useless(words: pd.Series, gaps: bool, kind: str, tokens: set[str]) -> str:
     return ""
 
 
-def _strays(cells: pd.Series) -> str:
-    """The cells that keep a column from being one of numbers or dates, where they are few."""
-    words = _words(cells)
-    for kind in ("number", "datetime"):
-        bad = cast(kind, words)[1]
-        if 0 < bad.sum() <= (1 - ALMOST) * len(words):
-            few = "1 cell that is" if bad.sum() == 1 else f"{bad.sum()} cells that are"
-            return f"has {few} no {kind}, such as '{words[bad].iloc[0][:30]}'"
-    return ""
-
-
-def _words(cells: pd.Series) -> pd.Series:
-    """The cells that are there, as text."""
-    return cells.dropna().map(str).astype("str").str.strip()
+def _calculable(header: str, values: Numbers) -> None:
+    largest = np.abs(values).max()
+    if largest and not LEAST < largest < MOST:
+        beyond = f"{values.min():.3g} to {values.max():.3g}, outside the range that can be computed with"
+        raise UserError(f"{header} holds numbers from {beyond}: scale them, or leave the column out")
 
 
 def _fits(kind: str, words: pd.Series) -> bool:

@@ -134,14 +134,14 @@ def serve() -> None:
     """Serve the champion over HTTP. Starts without one too, and serves once a version is promoted."""
     import uvicorn
 
+    from .kit.serve import logs, wire
     from .kit.serve.app import create_app
-    from .kit.serve.telemetry import start_log
 
     here = Settings()
     if sys.stdout.isatty() and SCHEMA.exists():
         typer.echo(f"Documentation: http://{here.host}:{here.port}/docs\nA call to paste:\n")
         call()
-    start_log(here.log_level)
+    logs.start_log(here.log_level)
     for what in unknown_settings():
         logging.getLogger(__name__).warning(what)
     # What is there by now stays: whoever looks for garbage need not pass it each time.
@@ -150,6 +150,8 @@ def serve() -> None:
         create_app(here),
         host=here.host,
         port=here.port,
+        http=wire.BoundedProtocol,
+        forwarded_allow_ips=here.forwarded_allow_ips,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -235,6 +237,7 @@ def _asked(record: dict[str, object]) -> object:
 
     from .kit.serve.app import create_app
 
+    own = headers()  # before the service starts, which then knows the key that this may make
     server = uvicorn.Server(uvicorn.Config(create_app(Settings()), port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -242,7 +245,7 @@ def _asked(record: dict[str, object]) -> object:
         while thread.is_alive() and not server.started:
             time.sleep(0.05)
         url = "http://{}:{}/predict".format(*server.servers[0].sockets[0].getsockname())
-        request = urllib.request.Request(url, json.dumps(record).encode(), headers())
+        request = urllib.request.Request(url, json.dumps(record).encode(), own)
         with urllib.request.urlopen(request, timeout=10) as response:
             return json.load(response)
     except urllib.error.HTTPError as error:

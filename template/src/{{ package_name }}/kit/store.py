@@ -11,12 +11,14 @@ import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from . import UserError, engine
 from .columns import Columns, Part
+from .files import replace
 from .predictor import TOLERANCE, BrokenModelError, Choice, Manifest, Model, now
 from .schema import Schema
 
@@ -51,6 +53,8 @@ def open_model(folder: Path, expected: str | None = None) -> Model:
         raise BrokenModelError(f"{error.filename} cannot be read: {error.strerror}") from None
     except ValidationError as error:
         raise BrokenModelError(f"{path} is no manifest: {error}") from None
+    except ValueError as error:
+        raise BrokenModelError(f"{folder / 'parity.json'} is no JSON: {error}") from None
     try:
         model = Model(Schema.load(folder / "schema.yaml"), manifest, engine.load(folder, manifest))
         off = np.abs(model.raw(model.validated(parity["records"])) - np.array(parity["outputs"]))
@@ -69,13 +73,17 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""The name of a folder in the store, which leads nowhere else."""
+
+
 class Champion(Part):
     """The version that serves, the hash of its manifest, and those that served before it, latest last."""
 
-    version: str
+    version: Version
     manifest: str
     since: str
-    before: tuple[str, ...] = ()
+    before: tuple[Version, ...] = ()
 
 
 class Store:
@@ -89,7 +97,7 @@ class Store:
     def champion(self) -> Champion | None:
         """Who serves; None before the first promotion."""
         try:
-            return Champion.model_validate_json(self.pointer.read_text(encoding="utf-8"))
+            return Champion.model_validate_json(self.pointer.read_bytes())
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -127,10 +135,7 @@ class Store:
         """Make ``version`` the champion, in one step that cannot be seen half done."""
         manifest = sha256(self.folder(version) / "manifest.json")
         champion = Champion(version=version, manifest=manifest, since=now(), before=before)
-        draft = self.pointer.with_suffix(f".{os.getpid()}")
-        draft.write_text(champion.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        _sync(draft)
-        draft.replace(self.pointer)
+        replace(self.pointer, champion.model_dump_json(indent=2) + "\n")
         return champion
 
     def promote(self, version: str) -> Champion:

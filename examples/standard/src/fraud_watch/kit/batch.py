@@ -1,6 +1,7 @@
 """Scoring a file: in constant memory, resumed where it stopped, the output replaced in one step."""
 
 import ctypes
+import hashlib
 import json
 import shutil
 import sys
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 
 from . import UserError
 from .arrow import answers, dictionaries
+from .files import held
 from .predictor import Model
 
 Item = TypeVar("Item")
@@ -37,7 +39,17 @@ def score_file(model: Model, version: str, source: Path, output: Path, tell: Tel
     parts = output.with_name(f".{output.name}.parts")
     stat = source.stat()
     input_file = f"{source.resolve()}, {stat.st_size} bytes of {stat.st_mtime_ns}"
-    _claim(parts, {"input": input_file, "version": version, "chunk": str(chunk)})
+    # A store that was made again may give the same number to another model.
+    digest = hashlib.sha256(model.manifest.model_dump_json().encode()).hexdigest()
+    work = {"input": input_file, "version": version, "model": digest, "chunk": str(chunk)}
+    with held(output):
+        _claim(parts, work)
+        return _score(model, version, source, output, parts, tell, chunk)
+
+
+def _score(
+    model: Model, version: str, source: Path, output: Path, parts: Path, tell: Tell, chunk: int
+) -> int:
     _keep_freed_memory()
     file = _opened(source)
     kinds, done, draft, writer = file.schema_arrow, 0, parts / "whole.draft", None
@@ -47,6 +59,9 @@ def score_file(model: Model, version: str, source: Path, output: Path, tell: Tel
         file = pq.ParquetFile(source, read_dictionary=words, pre_buffer=False, buffer_size=BUFFER)
         chunks = _ahead(pool, file.iter_batches(chunk, use_threads=False))
         for plain, scored in _ahead(pool, _scored(model, source, parts, kinds, chunks)):
+            if taken := {*scored.column_names, "model_version"} & {*plain.column_names}:
+                what = f"already has a column {min(taken)}, which `score` writes"
+                raise UserError(f"{source} {what}: rename or drop it")
             # What came in goes out as it is; pandas would make floats of whole numbers with gaps.
             columns = {name: table[name] for table in (plain, scored) for name in table.column_names}
             columns["model_version"] = pa.repeat(version, len(plain))
@@ -82,9 +97,8 @@ def _scored(
     for number, batch in enumerate(chunks):
         rows, part = pa.Table.from_batches([batch]), parts / f"{number:06d}.parquet"
         plain = rows.cast(kinds)
-        if part.exists():
-            scored = pq.read_table(part)
-        else:
+        scored = _finished(part, len(rows))
+        if scored is None:
             where = f"{source} after row {done}"
             found = answers(model, rows, plain, where)
             scored = pa.table(found)
@@ -92,6 +106,15 @@ def _scored(
             part.with_suffix(".draft").replace(part)
         yield plain, scored
         done += len(rows)
+
+
+def _finished(part: Path, rows: int) -> pa.Table | None:
+    """The answers that an earlier run wrote, if they are whole."""
+    try:
+        scored = pq.read_table(part)
+    except (OSError, pa.ArrowInvalid):  # not there, or cut short when the machine went down
+        return None
+    return scored if len(scored) == rows else None
 
 
 def _ahead(pool: Executor, items: Iterable[Item]) -> Iterator[Item]:

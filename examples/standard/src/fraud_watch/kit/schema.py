@@ -3,7 +3,9 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import cached_property
+from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -11,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import ConfigDict, FailFast, Field, TypeAdapter, ValidationError, model_validator
 from typing_extensions import TypedDict
 
 from . import UserError
@@ -20,6 +22,8 @@ from .columns import Bins, Column, Columns, Named, Part, plain
 Label = bool | int | str
 MOST = 1_000
 """How many records one request may hold."""
+SHOWN = 100
+"""How many fields that are wrong an answer names."""
 
 
 class File(Part):
@@ -71,7 +75,9 @@ class Reader:
     def __init__(self, inputs: Sequence[Column]) -> None:
         typed: Any = TypedDict  # made at run time, which mypy does not foresee
         record: Any = typed("Record", {c.name: c.field() for c in inputs})
-        many = typed("Records", {"records": Annotated[list[record], Field(min_length=1, max_length=MOST)]})
+        # The first record that is wrong refuses them all: to list what is wrong with each takes seconds.
+        listed = Annotated[list[record], FailFast(), Field(min_length=1, max_length=MOST)]
+        many = typed("Records", {"records": listed})
         for made in (record, many):
             made.__pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
         self.record, self.records = TypeAdapter[Any](record), TypeAdapter[Any](many)
@@ -84,18 +90,41 @@ class Reader:
         )
         self.gaps: dict[str, Any] = {c.name: None for c in inputs if c.nullable}
         self.texts = {c.name for c in inputs} - set(numbers)
+        self.names = {c.name for c in inputs}
+        self.known = self.names | {"records"}
 
     def one(self, body: bytes) -> dict[str, Any]:
         """The record that is the body of a request."""
+        if body.count(b'"') > 4 * len(self.names) + MOST:
+            self._few_keys(body)
         record: dict[str, Any] = self.record.validate_json(body)
         self._no_key_twice(body, [record], 0)
         return record
 
     def many(self, body: bytes) -> list[dict[str, Any]]:
         """The records in the body of a request."""
+        if body.count(b'"') > 4 * len(self.names) * MOST:
+            self._few_keys(body)
         records: list[dict[str, Any]] = self.records.validate_json(body)["records"]
         self._no_key_twice(body, records, 1)
         return records
+
+    def _few_keys(self, body: bytes) -> None:
+        """Name the first of thousands of unknown keys, before an error is made of each.
+
+        What is no JSON is for the others to say.
+        """
+
+        def few(pairs: list[tuple[str, Any]]) -> None:
+            _each_once(pairs)
+            if len(pairs) > len(self.names):
+                unknown = islice((name for name, _ in pairs if name not in self.known), SHOWN)
+                errors: Any = [{"type": "extra_forbidden", "loc": (name,), "input": None} for name in unknown]
+                if errors:
+                    raise ValidationError.from_exception_data("Record", errors)
+
+        with suppress(json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+            json.loads(body, object_pairs_hook=few, parse_int=str, parse_float=str)
 
     def columns(self, records: Sequence[dict[str, Any]]) -> dict[str, NDArray[Any]]:
         """Checked records as columns: what are numbers together, for an array each would take longer."""
@@ -113,7 +142,12 @@ class Reader:
             keys -= sum(record.get(name) is None for record in records)
         # More may also be quotes within a text, so it is looked at closely.
         if body.count(b'"') != 2 * keys:
-            json.loads(body, object_pairs_hook=_each_once, parse_int=str, parse_float=str)
+            no_key_twice(body)
+
+
+def no_key_twice(body: bytes) -> None:
+    """Refuse a JSON body in which an object names a key twice: a parser silently takes the last value."""
+    json.loads(body, object_pairs_hook=_each_once, parse_int=str, parse_float=str)
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> None:
@@ -165,6 +199,11 @@ class Schema(File):
             raise ValueError(f"target.positive: {self.target.positive!r} is not one of {list(classes)}")
         if len(classes) == 2 and self.target.positive is None:
             raise ValueError("target.positive: say which of the two classes the threshold is for")
+        try:
+            self.reader.one(json.dumps(self.example(), default=str).encode())
+        except ValidationError as error:
+            where, what = error.errors()[0]["loc"], error.errors()[0]["msg"]
+            raise ValueError(f"columns ({where[0]}): example: {what}") from None
         return self
 
     @property

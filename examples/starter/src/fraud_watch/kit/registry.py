@@ -1,9 +1,11 @@
 """The registry: MLflow, where people look at runs and versions. Serving never reads it."""
 
+import logging
+import os
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,12 +15,14 @@ import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 
 from . import UserError
+from .files import held
 from .predictor import BrokenModelError, Model
 from .schema import Schema
 from .settings import PROJECT, Settings
 from .store import Champion, Store, open_model, sha256
 from .table import answers
 
+log = logging.getLogger(__name__)
 CHALLENGER, CHAMPION = "challenger", "champion"
 GATE, REASONS, AGAINST = "gate", "gate_reasons", "gate_against"
 
@@ -130,6 +134,14 @@ def promote(settings: Settings, version: str | None) -> str:
     on, and the same call again completes the work.
     """
     client, store = connect(settings), Store(settings.store)
+    # One at a time, so that a second one is judged against what the first one promoted.
+    with held(store.pointer):
+        number = _promoted(client, store, version)
+    _tell(settings, number)
+    return number
+
+
+def _promoted(client: mlflow.MlflowClient, store: Store, version: str | None) -> str:
     last = store.champion()
     chosen = find(client, version) if version else newest(client, last)
     number, against = str(chosen.version), last.version if last else "none"
@@ -148,16 +160,28 @@ def promote(settings: Settings, version: str | None) -> str:
         raise UserError(f"another version was promoted in the meantime: gate {number} again")
     if not serves:
         store.promote(number)
-    client.set_registered_model_alias(PROJECT, CHAMPION, number)
     return number
 
 
 def roll_back(settings: Settings) -> str:
     """Let the champion before serve again, whether or not the registry can be told."""
-    champion = Store(settings.store).roll_back()
-    with suppress(mlflow.MlflowException):
-        connect(settings).set_registered_model_alias(PROJECT, CHAMPION, champion.version)
+    store = Store(settings.store)
+    with held(store.pointer):
+        champion = store.roll_back()
+    _tell(settings, champion.version)
     return champion.version
+
+
+def _tell(settings: Settings, champion: str) -> None:
+    """Note in the registry who serves. The store has decided that: what fails here changes nothing of it."""
+    # MLflow's own settings would wait for minutes for a server that is away.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    try:
+        connect(settings).set_registered_model_alias(PROJECT, CHAMPION, champion)
+    except Exception as error:  # a broken database raises whatever its driver does
+        what = f"version {champion} serves, but the registry could not be told ({type(error).__name__})"
+        log.warning("%s; the next promotion tells it", what)
 
 
 def listing(settings: Settings) -> list[tuple[str, str, str, str, str]]:

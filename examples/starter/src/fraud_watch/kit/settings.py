@@ -55,6 +55,7 @@ class Settings(Environment):
     max_in_flight: Annotated[int, Field(ge=1)] = 256
     request_seconds: Annotated[float, Field(gt=0)] = 10.0
     cors_origins: str = ""
+    forwarded_allow_ips: str = ""
 
 
 class Data(Part):

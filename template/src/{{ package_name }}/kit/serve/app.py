@@ -3,10 +3,12 @@
 import asyncio
 import json
 import logging
+import threading
 import time
 import timeit
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -28,12 +30,18 @@ from ..settings import PROJECT, Settings
 from ..store import Champion, Store
 from ..task import Answer
 from . import PROBLEM_JSON, Problem, Refusal, documented, refusal
-from .front import BODY_BYTES, Front, Part
+from .front import BODY_BYTES, SWEEP, Front, Part
+from .logs import output
+from .repeated import Repeated, aside
 from .telemetry import Metrics
 
 log = logging.getLogger(__name__)
 QUICK, TRIES = 0.0003, 5
 """Seconds for one record, at the best of so many tries. Longer would keep others, and the probes, waiting."""
+LAST_LINES = 2.0
+"""Seconds that the end of the service waits for its log to be written."""
+START = 5.0
+"""Seconds that the store, and each part, has at the start of the service."""
 AT_ONCE = 64
 """Records computed together: NumPy and scikit-learn take little longer for some than for one."""
 
@@ -95,7 +103,10 @@ class Serving:
     def tried(self, records: list[dict[str, Any]]) -> Sequence[dict[str, Any] | Exception]:
         """Answers, or what went wrong: then each is tried alone, for one must not spoil the others'."""
         try:
-            return self.answers(records)
+            answers = self.answers(records)
+            if len(answers) != len(records):
+                raise ValueError(f"features.py makes {len(answers)} rows of {len(records)}")
+            return answers
         except Exception as error:
             return [error] if len(records) == 1 else [self.tried([record])[0] for record in records]
 
@@ -107,6 +118,7 @@ class Live:
         self.store, self.metrics = store, metrics
         self.serving: Serving | None = None
         self.trouble = ""
+        self.loading = threading.Lock()
 
     def now(self) -> Serving:
         if self.serving is None:
@@ -114,8 +126,15 @@ class Live:
             raise Refusal(503, "Not ready", why)
         return self.serving
 
+    async def follow(self) -> None:
+        await aside(self.refresh)
+
     def refresh(self) -> None:
         """Load a new champion. One that is broken is refused, and the model that served goes on."""
+        with self.loading:  # large models are not loaded twice at once
+            self._refresh()
+
+    def _refresh(self) -> None:
         try:
             champion = self.store.champion()
             if champion and (self.serving is None or self.serving.champion != champion):
@@ -124,16 +143,25 @@ class Live:
                 self.serving = Serving(champion, model, self.metrics)
                 log.info("version %s serves", champion.version)
             self.trouble = ""
-        except (UserError, OSError) as error:
-            if str(error) != self.trouble:
-                log.error("the champion cannot be loaded: %s", error)
+        except Exception as error:  # features.py is the user's: anything may come out of a model
+            known = isinstance(error, UserError | OSError)
+            trouble = str(error) if known else f"the champion cannot be loaded: {type(error).__name__}"
+            if trouble != self.trouble:
+                log.error("the champion cannot be loaded: %s", error, exc_info=None if known else error)
                 self.metrics.refused.inc()
-            self.trouble = str(error)
+            self.trouble = trouble
 
-    async def follow(self, seconds: float) -> None:
-        while True:
-            await asyncio.sleep(seconds)
-            await asyncio.to_thread(self.refresh)
+
+async def in_time(what: str, start: Coroutine[Any, Any, None]) -> str:
+    """Start something; if it hangs, the service answers its probes all the same, and tries again later."""
+    try:
+        async with asyncio.timeout(START):
+            await start
+    except TimeoutError:
+        why = f"{what} did not answer within {START:g} s; it is tried again"
+        log.error(why)
+        return why
+    return ""
 
 
 def create_app(settings: Settings, parts: Sequence[Part] = ()) -> ASGIApp:
@@ -143,19 +171,28 @@ def create_app(settings: Settings, parts: Sequence[Part] = ()) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await asyncio.to_thread(live.refresh)
+        live.trouble = await in_time(f"the store {settings.store}", live.follow()) or live.trouble
         for part in parts:
-            await part.start()
-        tasks = [asyncio.create_task(work) for work in (live.follow(settings.reload_seconds), front.sweep())]
+            await in_time(type(part).__name__, part.start())
+        tasks = [asyncio.create_task(work.run()) for work in repeated]
         yield
         for task in tasks:
             task.cancel()
         for part in parts:
             await part.stop()
         front.requests.flush()
+        await aside(partial(output.end, LAST_LINES))
 
-    app = FastAPIOffline(title=PROJECT, redoc_url=None, lifespan=lifespan)
+    # A redirect to the path without its slash would go to whatever host the client named.
+    app = FastAPIOffline(title=PROJECT, redoc_url=None, lifespan=lifespan, redirect_slashes=False)
     front = Front(app, live, settings, metrics, parts)
+    repeated = [
+        Repeated("Following the store", settings.reload_seconds, live.follow),
+        Repeated("Ending requests that take too long", SWEEP, front.sweep),
+        *chain.from_iterable(part.repeated for part in parts),
+    ]
+    for work in repeated:
+        metrics.trouble.labels(work.name).set_function(partial(_in_trouble, work))
     metrics.in_flight.set_function(lambda: len(front.calls))
     metrics.waiting.set_function(lambda: len(live.serving.waiting) if live.serving else 0)
     for part in parts:
@@ -170,14 +207,20 @@ def create_app(settings: Settings, parts: Sequence[Part] = ()) -> ASGIApp:
     for kind in (HTTPException, Refusal, RequestValidationError, Exception):
         app.add_exception_handler(kind, told)
 
-    add_routes(app, live, metrics, parts)
+    add_routes(app, live, metrics, parts, repeated)
     for router in filter(None, (part.router for part in parts)):
         app.include_router(router)
     names = settings.cors_origins.split()
     return CORSMiddleware(front, names, allow_methods=["*"], allow_headers=["*"]) if names else front
 
 
-def add_routes(app: FastAPI, live: Live, metrics: Metrics, parts: Sequence[Part]) -> None:
+def _in_trouble(work: Repeated) -> float:
+    return float(bool(work.trouble))
+
+
+def add_routes(
+    app: FastAPI, live: Live, metrics: Metrics, parts: Sequence[Part], repeated: Sequence[Repeated]
+) -> None:
     """What the front does not answer itself, and the documentation of what it does."""
 
     own = chain.from_iterable(part.statuses for part in parts)
@@ -205,7 +248,8 @@ def add_routes(app: FastAPI, live: Live, metrics: Metrics, parts: Sequence[Part]
     async def readyz() -> State:
         """There is a model to answer with. The detail names a newer one that was refused."""
         live.now()
-        troubles = [live.trouble, *(part.trouble() for part in parts)]
+        troubles = [live.trouble, output.trouble(), *(part.trouble() for part in parts)]
+        troubles += [work.trouble for work in repeated]
         return State(status="ready", detail="; ".join(filter(None, troubles)))
 
     @app.get("/model", responses=errors)

@@ -5,8 +5,9 @@ hashes are for passwords, which people choose, and would cost each request far m
 """
 
 import hashlib
-import os
 import secrets
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,7 @@ from rich.table import Table
 
 from . import UserError
 from .columns import Part
+from .files import held, replace
 from .settings import PROJECT, Environment
 
 HEADER = "X-API-Key"
@@ -66,26 +68,33 @@ def load(path: Path) -> Keys:
         raise UserError(f"{path} is damaged: put a good one back, or remove it and make new keys") from None
 
 
-def save(path: Path, keys: Keys) -> None:
-    """Replace the file in one step, so that no service sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}")
-    draft.write_text(keys.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    draft.replace(path)
+def change(path: Path, changed: Callable[[tuple[Key, ...]], tuple[Key, ...]]) -> None:
+    """Put other keys into the file. Two commands at once take turns, so that none undoes the other's work."""
+    with held(path):
+        before = path.read_bytes() if path.exists() else None
+        keys = changed(load(path).keys if before is not None else ())
+        # A release that knows no lock may have written it.
+        if before is not None and path.read_bytes() != before:
+            raise UserError(f"{path} was changed at the same time: nothing was written, so run this again")
+        replace(path, Keys(keys=keys).model_dump_json(indent=2) + "\n")
 
 
 def add(path: Path, name: str, key: str = "", development: bool = False) -> str:
     """Keep the hash of a key; without one, of a new one."""
-    known = load(path).keys if path.exists() else ()
-    if name in [other.name for other in known]:
-        raise UserError(f"{name} has a key: add one of another name, then `{PROJECT} keys revoke {name}`")
     key = key or secrets.token_urlsafe(32)
     since = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         new = Key(name=name, sha256=hashed(key.encode()), since=since, development=development)
     except ValidationError:
         raise UserError(f"{name!r} is no name for a caller: letters, digits, and _ . @ -, up to 64") from None
-    save(path, Keys(keys=(*known, new)))
+
+    def added(known: tuple[Key, ...]) -> tuple[Key, ...]:
+        if name in [other.name for other in known]:
+            instead = f"add one of another name, then `{PROJECT} keys revoke {name}`"
+            raise UserError(f"{name} has a key: {instead}")
+        return (*known, new)
+
+    change(path, added)
     return key
 
 
@@ -93,10 +102,16 @@ def prepare(access: Access) -> Access:
     """Where there are no keys at all, make one for development; it works on no other machine."""
     if access.environment != DEVELOPMENT or access.keys.exists():
         return access
+    return with_own_key(access)
+
+
+def with_own_key(access: Access) -> Access:
+    """Make a key for development, whose text goes into ``.env``."""
     key = add(access.keys, DEVELOPMENT, access.api_key, development=True)
     if not access.api_key:
         before = ENV.read_text(encoding="utf-8") if ENV.exists() else ""
         ENV.touch(mode=0o600)
+        ENV.chmod(0o600)
         line = f"# Made for development on this machine; refused elsewhere.\nAPI_KEY={key}\n"
         ENV.write_text(f"{before}\n{line}" if before else line, encoding="utf-8")
     return access.model_copy(update={"api_key": key})
@@ -105,6 +120,11 @@ def prepare(access: Access) -> Access:
 def headers() -> dict[str, str]:
     """What a request of this machine's own carries."""
     access = prepare(Access())
+    if not access.api_key and access.environment == DEVELOPMENT:
+        # Other callers have their keys already, and this machine has none.
+        with suppress(UserError, OSError):
+            if DEVELOPMENT not in {key.name for key in load(access.keys).keys}:
+                access = with_own_key(access)
     return {HEADER: access.api_key} if access.api_key else {}
 
 
@@ -126,10 +146,12 @@ def list_keys() -> None:
 @verbs.command("revoke")
 def revoke_key(name: Caller) -> None:
     """Refuse a caller's key from now on; running services do within a second."""
-    path = Access().keys
-    known = load(path).keys
-    kept = tuple(key for key in known if key.name != name)
-    if len(kept) == len(known):
-        raise UserError(f"{name} has no key: `{PROJECT} keys list` shows who has")
-    save(path, Keys(keys=kept))
+
+    def without(known: tuple[Key, ...]) -> tuple[Key, ...]:
+        kept = tuple(key for key in known if key.name != name)
+        if len(kept) == len(known):
+            raise UserError(f"{name} has no key: `{PROJECT} keys list` shows who has")
+        return kept
+
+    change(Access().keys, without)
     typer.echo(f"{name} is refused from now on")

@@ -56,6 +56,7 @@ def prepare(access: Access) -> Access:
     secret = secrets.token_urlsafe(32)
     before = ENV.read_text(encoding="utf-8") if ENV.exists() else ""
     ENV.touch(mode=0o600)
+    ENV.chmod(0o600)
     line = f"# Made for development on this machine.\nJWT_SECRET={secret}\n"
     ENV.write_text(f"{before}\n{line}" if before else line, encoding="utf-8")
     return access.model_copy(update={"jwt_secret": secret})

@@ -33,7 +33,7 @@ def encode(schema: Schema, values: Iterable[Any]) -> tuple[Numbers, NDArray[np.b
 def _number(value: Any) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return float("nan")
 
 

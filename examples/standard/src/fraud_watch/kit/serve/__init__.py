@@ -11,6 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
+from ..schema import SHOWN
+
 log = logging.getLogger(__name__)
 PROBLEM_JSON = "application/problem+json"
 
@@ -57,7 +59,7 @@ def refusal(error: Exception) -> Refusal:
         log.error("a request failed", exc_info=error)
         return Refusal(500, "Internal error", "The service's log says more")
     # Fields that the schema does not know come first: they are often the others, misspelt.
-    found = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[:100]
+    found = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[:SHOWN]
     errors = [FieldError(field=".".join(map(str, e["loc"])), detail=e["msg"]) for e in found]
     named = ", ".join(e.field for e in errors if e.field) or "the body"
     return Refusal(422, "The request does not fit the schema", f"Wrong: {named}", errors=errors)

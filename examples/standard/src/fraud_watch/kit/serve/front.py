@@ -8,7 +8,6 @@ import re
 import secrets
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import count, repeat
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..settings import Settings
 from . import PROBLEM_JSON, Refusal, refusal
-from .telemetry import Metrics, Requests
+from .bodies import read, read_json, replayed, too_slow
+from .logs import Requests
+from .repeated import Repeated, aside
+from .telemetry import Metrics
+from .turns import Turns, busy
 
 if TYPE_CHECKING:
     from .app import Live
@@ -35,10 +38,13 @@ BODY_BYTES = 2_000_000
 """What a body may take where neither the settings nor a champion says so."""
 SWEEP = 0.2
 """Seconds between two looks at what takes too long."""
+CROWD = 4
+"""Requests in the service, including those awaiting admission, per request allowed to run at once."""
+LAST_WORD = 1.0
+"""Seconds in which a client must take the refusal of a request that took too long."""
 MOST_LINES = 50_000
 """Lines of the access log that wait to be written: of more, the last."""
 SANE = re.compile(rb"[A-Za-z0-9._:-]{1,64}").fullmatch
-UTF8_JSON = re.compile(rb'application/json\s*(;\s*charset="?utf-?8"?\s*)?', re.IGNORECASE).fullmatch
 to_json = TypeAdapter(Any).dump_json
 JSON_HEADER = (b"content-type", b"application/json")
 SAFE: list[tuple[bytes, bytes]] = [
@@ -55,8 +61,8 @@ class Call:
     """One request, as parts see it; ``caller`` and ``version`` are empty until they are known."""
 
     __slots__ = (
-        *("began", "caller", "client", "headers", "id", "method"),
-        *("overdue", "path", "read", "status", "task", "version"),
+        *("began", "caller", "client", "headers", "id", "method", "overdue"),
+        *("path", "read", "reading", "size", "status", "task", "turn", "version"),
     )
 
     def __init__(self, scope: Scope) -> None:
@@ -67,8 +73,9 @@ class Call:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id")
         self.id = given.decode() if given and SANE(given) else next(ids)
-        self.caller = self.version = ""
-        self.status = 0
+        self.caller = self.version = self.turn = ""
+        self.size = self.status = 0
+        self.reading = 0.0
         self.read = self.overdue = False
         self.task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
 
@@ -82,6 +89,8 @@ class Part:
     """What it may refuse with, for the documentation."""
     collectors: Sequence[Collector] = ()
     """Metrics of its own."""
+    repeated: Sequence[Repeated] = ()
+    """What it does in the background, from the start to the stop of the service."""
 
     async def start(self) -> None:
         """Before the first request."""
@@ -118,6 +127,7 @@ class Front:
         self.app, self.live, self.settings, self.metrics = app, live, settings, metrics
         self.requests = Requests(maxlen=MOST_LINES)
         self.calls: set[Call] = set()
+        self.turns = Turns(settings.max_in_flight)
         self.hot = {"/predict": self.one, "/predict/batch": self.many}
         self.admits = [part.admit for part in parts if type(part).admit is not Part.admit]
         self.answered = [part.answered for part in parts if type(part).answered is not Part.answered]
@@ -132,7 +142,7 @@ class Front:
             if call.path not in PROBES:
                 await self.admit(call, len(scope["headers"]))
             if route:
-                body = await self.body(call, receive)
+                body = await read_json(call, receive, self.most())
                 answer = await route(call, body)
                 await reply(call, send, 200, answer, JSON_HEADER)
                 for answered in self.answered:
@@ -142,60 +152,36 @@ class Front:
         except asyncio.CancelledError:
             if not call.overdue or call.status:
                 raise
-            await refuse(call, send, late(call))
+            # A client that reads nothing must not keep its turn.
+            async with asyncio.timeout(LAST_WORD):
+                await refuse(call, send, late(call))
         except ConnectionError:
             call.status = call.status or 499
         except Exception as error:
             await refuse(call, send, refusal(error))
         finally:
             self.calls.discard(call)
+            if call.turn:
+                self.turns.leave(call.turn)
             self.end(call, scope)
 
     async def admit(self, call: Call, headers: int) -> None:
         """Bound what is in flight, so that a crowd is told to come back and those inside are served."""
-        if len(self.calls) >= self.settings.max_in_flight:
-            raise Refusal(503, "Busy", "Too many requests at once", {"Retry-After": "1"})
+        if len(self.calls) >= CROWD * self.settings.max_in_flight:
+            raise busy()
         self.calls.add(call)
         if headers > MOST_HEADERS:
             raise Refusal(431, "Too many headers", f"At most {MOST_HEADERS}")
         for admit in self.admits:
             await admit(call)
+        who = call.caller or call.client or "unknown"
+        await self.turns.take(who)
+        call.turn = who
 
-    async def body(self, call: Call, receive: Receive) -> bytes:
-        """The whole body, if it is JSON and within bounds; more than that is never held."""
-        headers = call.headers
-        kind = headers.get(b"content-type", b"application/json")
-        if kind != b"application/json" and not UTF8_JSON(kind):
-            raise Refusal(415, "Not JSON", "Send application/json in UTF-8")
-        if headers.get(b"content-encoding", b"identity") != b"identity":
-            raise Refusal(415, "Encoded body", "Send the body as it is, without Content-Encoding")
-        take = self.bounded(call, receive)
-        message = await take()
-        body: bytes = message.get("body", b"")
-        while message.get("more_body"):
-            message = await take()
-            body += message.get("body", b"")
-        call.read = True
-        return body
-
-    def bounded(self, call: Call, receive: Receive) -> Receive:
-        """``receive``, but for bodies that say or turn out to be too long."""
-        serving, seen = self.live.serving, 0
-        most = self.settings.max_body_bytes or (serving.body_bytes if serving else BODY_BYTES)
-        if int(call.headers.get(b"content-length", b"0")) > most:
-            raise Refusal(413, "Body too large", f"At most {most} bytes")
-
-        async def take() -> Message:
-            nonlocal seen
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ConnectionError
-            seen += len(message.get("body", b""))
-            if seen > most:
-                raise Refusal(413, "Body too large", f"At most {most} bytes")
-            return message
-
-        return take
+    def most(self) -> int:
+        """Bytes that a body may take."""
+        serving = self.live.serving
+        return self.settings.max_body_bytes or (serving.body_bytes if serving else BODY_BYTES)
 
     async def one(self, call: Call, body: bytes) -> bytes:
         """Predict for one record."""
@@ -221,8 +207,11 @@ class Front:
                 message["headers"] = [*message["headers"], *safe, (b"x-request-id", call.id.encode())]
             await send(message)
 
-        call.read = call.method in ("GET", "HEAD")
-        await self.app(scope, receive if call.read else self.bounded(call, receive), headed)
+        if call.method not in ("GET", "HEAD") and call.path not in PROBES:
+            # Read here, for FastAPI makes a plain 400 of all that goes wrong while it reads.
+            receive = replayed(await read(call, receive, self.most()), receive)
+        call.read = True
+        await self.app(scope, receive, headed)
 
     def end(self, call: Call, scope: Scope) -> None:
         """What is told of a request once it is over."""
@@ -236,20 +225,22 @@ class Front:
 
     async def sweep(self) -> None:
         """End what takes too long, and tell of what ended, for all requests at once."""
-        while True:
-            await asyncio.sleep(SWEEP)
-            oldest = time.perf_counter() - self.settings.request_seconds
-            for call in [call for call in self.calls if call.began < oldest and not call.overdue]:
+        now = time.perf_counter()
+        oldest = now - self.settings.request_seconds
+        for call in [call for call in self.calls if not call.overdue]:
+            if call.began < oldest or too_slow(call, now):
                 call.overdue = call.task.cancel()
-            with suppress(OSError):  # where no line can be written, requests are answered all the same
-                for tell in (self.metrics.count, self.requests.flush):
-                    await asyncio.to_thread(tell)
+        await aside(self.tell)
+
+    def tell(self) -> None:
+        self.metrics.count()
+        self.requests.flush()
 
 
 def late(call: Call) -> Refusal:
     """What a request that took too long is told: whose fault it was."""
     call.task.uncancel()
-    if call.read:
+    if call.read or not call.reading:
         return Refusal(503, "Too slow", "No answer within the time allowed")
     return Refusal(408, "Too slow", "The body did not arrive within the time allowed")
 

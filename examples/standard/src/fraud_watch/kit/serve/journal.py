@@ -5,7 +5,6 @@ database is locked, full or gone, the service answers on and the buffer holds wh
 ``LOG_BUFFER_BYTES`` the newest are dropped, and counted. Columns marked ``pii`` are never logged.
 """
 
-import asyncio
 import json
 import logging
 import threading
@@ -13,19 +12,22 @@ import time
 from collections import deque
 from collections.abc import Container, Sized
 from contextlib import suppress
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Request
 from prometheus_client import Counter, Gauge
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from .. import UserError, task
-from ..schema import Schema
+from ..schema import Schema, no_key_twice
 from ..settings import Environment, Settings
 from ..store import Store
-from . import FieldError, Refusal, documented
+from . import FieldError, Refusal, documented, refusal
+from .bodies import only_json
 from .front import Call, Part
 from .logdb import DEFAULT, FAULTS, Database, Label, Row
+from .repeated import Repeated, aside
 
 log = logging.getLogger(__name__)
 TICK = 0.2
@@ -34,6 +36,10 @@ AGAIN = 1.0
 """Seconds between two attempts while the database fails."""
 LAST = 8.0
 """Seconds that the end of the service waits for the last write."""
+LOOKS = 10
+"""Minutes for which the clock must say the same before anything is deleted for its age."""
+LOOK = 1.0
+"""Seconds between two looks at which model is the champion."""
 ROWS = 500
 ENTRY = 500
 """Bytes that a request takes in the buffer, beside its body and its answer."""
@@ -51,6 +57,22 @@ class Feedback(BaseModel):
     request_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
     index: Annotated[int, Field(ge=0, lt=1_000)] = 0
     label: int | float | str
+
+
+async def sent(request: Request) -> Feedback:
+    """The body of a request: FastAPI's own reading takes a key twice, and makes a bare 400 of bad bytes."""
+    # A web page of another origin may send bodies of other types, or of none, without asking first.
+    only_json({b"content-type": b""} | dict(request.headers.raw))
+    body = await request.body()
+    try:
+        feedback = Feedback.model_validate_json(body)
+        no_key_twice(body)
+    except ValidationError as error:
+        raise refusal(error) from None
+    return feedback
+
+
+BODY = {"content": {"application/json": {"schema": Feedback.model_json_schema()}}, "required": True}
 
 
 class Taken(BaseModel):
@@ -83,9 +105,12 @@ class Journal(Part):
         # Each is added to by one thread alone; their difference is what the buffer holds.
         self.taken = self.freed = self.held = 0
         self.schemas: dict[str, Schema] = {}
+        self.champions_schema: Schema | None = None
+        self.repeated = [Repeated("Reading what a label may be", LOOK, partial(aside, self.look))]
         self.hidden: dict[str, set[str]] = {}
         self.fault = ""
         self.cleaned = 0.0
+        self.ends: deque[float] = deque(maxlen=LOOKS)
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self.run, name="prediction-log", daemon=True)
         self.written = Counter("prediction_log_written", "Predictions logged", registry=None)
@@ -95,14 +120,27 @@ class Journal(Part):
         self.collectors = (self.written, self.dropped, unwritten)
         self.lost = self.said = 0
         self.router = APIRouter()
-        self.router.post("/feedback", status_code=202, responses=documented(422, 503))(self.feedback)
+        route = self.router.post(
+            "/feedback",
+            status_code=202,
+            responses=documented(408, 413, 415, 422, 431, 503),
+            openapi_extra={"requestBody": BODY},
+        )
+        route(self.feedback)
 
     async def start(self) -> None:
         self.thread.start()
+        await aside(self.look)
+
+    def look(self) -> None:
+        """Read what a label may be. While the store is damaged, what was known stays."""
+        with suppress(UserError, OSError):
+            champion = self.store.champion()
+            self.champions_schema = self.schema(champion.version) if champion else None
 
     async def stop(self) -> None:
         self.stopping.set()
-        await asyncio.to_thread(self.thread.join, LAST)
+        await aside(partial(self.thread.join, LAST))
         held: list[Sized] = [self.waiting, self.labels, self.rows, self.marks]
         if left := sum(map(len, held)):
             log.error("%d entries of the prediction log could not be written: %s", left, self.fault)
@@ -117,19 +155,14 @@ class Journal(Part):
         many = call.path == "/predict/batch"
         self.waiting.append((time.time(), call.id, call.version, call.caller, many, body, answer))
 
-    def feedback(self, said: Feedback) -> Taken:
+    def feedback(self, said: Annotated[Feedback, Depends(sent)]) -> Taken:
         """Tell what a prediction turned out to be. It may be told again: the last one counts.
 
         No one has to wait for the prediction to be logged, so a request id that is not known is taken too.
         """
-        try:
-            champion = self.store.champion()
-            schema = self.schema(champion.version) if champion else None
-        except (UserError, OSError) as error:
-            raise Refusal(503, "Not ready", str(error)) from None
-        if schema is None:
-            raise Refusal(503, "Not ready", "no model is promoted yet: its schema says what a label may be")
-        label = fitting(schema, said.label)
+        if self.champions_schema is None:
+            raise Refusal(503, "Not ready", "No model serves yet, whose schema says what a label may be")
+        label = fitting(self.champions_schema, said.label)
         if len(self.labels) >= MOST_LABELS:
             raise Refusal(503, "The log is full", "Labels wait for the log's database: send it again later")
         self.labels.append((said.request_id, said.index, json.dumps(label), time.time()))
@@ -166,18 +199,27 @@ class Journal(Part):
             while self.take():
                 self.write()
             if self.own.log_days and time.monotonic() > self.cleaned + 60:
-                while self.database.forget(time.time() - self.own.log_days * 86_400):
-                    pass
+                self.clean()
                 self.cleaned = time.monotonic()
             if self.fault:
                 log.warning("the prediction log is written again; %d requests were dropped", lost)
             self.fault = ""
             self.said = lost
-        except (*FAULTS, UserError) as error:
+        except Exception as error:  # the writer must not end, whatever a driver raises
             self.database.close()
+            known = isinstance(error, (*FAULTS, UserError))
             if not self.fault:
-                log.error("the prediction log cannot be written: %s", error)
-            self.fault = " ".join(str(error).split()) or type(error).__name__
+                unknown = None if known else error
+                log.error("the prediction log cannot be written: %s", error, exc_info=unknown)
+            self.fault = " ".join(str(error).split()) if known else ""
+            self.fault = self.fault or type(error).__name__
+
+    def clean(self) -> None:
+        """Delete what is too old. A clock that is wrong for some minutes must not delete what is not."""
+        self.ends.append(time.time() - self.own.log_days * 86_400)
+        if len(self.ends) == LOOKS:
+            while self.database.forget(min(self.ends)):
+                pass
 
     def take(self) -> bool:
         """Make rows of some of what waits; whether there is anything to write."""

@@ -20,6 +20,8 @@ MOST = 10_000
 BATCH = "/predict/batch"
 METRICS = "/metrics"
 """Not limited: who watches must see most when there is most to do."""
+REFUSED_BYTES = 2_000
+"""Bytes of a body that does not fit the schema that cost as much as a record."""
 RECORD = b'"model_version":'
 """Stands once in each record's answer."""
 
@@ -78,6 +80,11 @@ class Limits(Part):
     def answered(self, call: Call, body: bytes, answer: bytes) -> None:
         if call.path == BATCH:
             self.charge(call, answer.count(RECORD) - 1)
+
+    def ended(self, call: Call) -> None:
+        """To refuse a large body takes as long as to answer it."""
+        if call.status == 422:
+            self.charge(call, call.size // REFUSED_BYTES)
 
     def charge(self, call: Call, tokens: int) -> None:
         self.bucket(call.caller or call.client, time.monotonic()).left -= tokens

@@ -1,20 +1,15 @@
-"""What the service shows of itself: Prometheus metrics and JSON log lines, neither with a caller's data."""
+"""The metrics of the service, for Prometheus; they hold nothing of a caller's data."""
 
-import logging
-import sys
 import threading
-import time
 from collections import deque
-from datetime import UTC, datetime
 from functools import cache
-from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from pythonjsonlogger.json import JsonFormatter
 
 from ..predictor import Model
+from .logs import output
 
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -35,6 +30,8 @@ class Metrics:
         self.known = Gauge("feature_training_rows", "The same in training", bins, registry=own)
         self.model = Gauge("model_loaded", "1 for the version that serves", ["version"], registry=own)
         self.refused = Counter("model_load_failures", "Champions that could not be loaded", registry=own)
+        dropped = Gauge("log_texts_dropped", "What could not be written to the log in time", registry=own)
+        dropped.set_function(lambda: output.lost)
         self.trouble = Gauge("part_in_trouble", "1 while a part of the service fails", ["part"], registry=own)
         # Looking labels up takes longer than counting.
         self.labelled = cache(lambda path, status: (requests.labels(path, status), latency.labels(path)))
@@ -77,37 +74,3 @@ class Metrics:
                 for label, rows in bins.count(columns[name]).items():
                     counter = self.predictions if name == target.name else self.seen
                     counter.labels(version if name == target.name else name, label).inc(rows)
-
-
-class Requests(deque[tuple[Any, ...]]):
-    """The access log: a line for each request, written in batches."""
-
-    LINE = (
-        '{"level": "INFO", "logger": "access", "message": "request", "time": "%s", "ms": %.3f, '
-        '"id": "%s", "caller": %s, "method": %s, "path": "%s", "status": %d, "version": "%s"}\n'
-    )
-    SHOWN = "{0:.19} INFO access: {4} {5} {6} in {1:.3f} ms, id {2}, caller {3}, version {7}\n"
-
-    def flush(self) -> None:
-        lines, shown = [], sys.stderr.isatty()
-        while self:
-            moment, seconds, name, caller, method, *what = self.popleft()
-            when, who = datetime.fromtimestamp(moment, UTC).isoformat(), (quoted(caller), quoted(method))
-            values = (when, seconds * 1000, name, *who, *what)
-            lines.append(self.SHOWN.format(*values) if shown else self.LINE % values)
-        if logging.getLogger().isEnabledFor(logging.INFO):
-            sys.stderr.write("".join(lines))
-            sys.stderr.flush()
-
-
-def start_log(level: str) -> None:
-    """One JSON object a line; on a terminal, a line to read."""
-    names = {"levelname": "level", "name": "logger", "timestamp": "time"}
-    handler = logging.StreamHandler()
-    if handler.stream.isatty():
-        shown = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
-        shown.converter = time.gmtime
-        handler.setFormatter(shown)
-    else:
-        handler.setFormatter(JsonFormatter([*names, "message"], rename_fields=names, timestamp=True))
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

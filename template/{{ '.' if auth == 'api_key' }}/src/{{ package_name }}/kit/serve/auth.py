@@ -3,9 +3,9 @@
 What is compared is the hash, which a caller cannot steer: how long it takes tells nothing of any key.
 """
 
-import asyncio
 import logging
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from .. import UserError
@@ -13,6 +13,7 @@ from ..access import DEVELOPMENT, HEADER, Access, Key, hashed, load, prepare
 from ..settings import PROJECT
 from . import Refusal, documented
 from .front import ASSETS, OPEN, PROBES, Call, Part
+from .repeated import Repeated, aside
 
 log = logging.getLogger(__name__)
 RAW = HEADER.lower().encode()
@@ -27,20 +28,15 @@ class Auth(Part):
         self.keys: dict[str, Key] | None = None
         self.seen: object = None
         self.why = ""
+        self.repeated = [Repeated("Following the keys", EVERY, partial(aside, self.refresh))]
 
     async def start(self) -> None:
+        await aside(self.prepare)
+
+    def prepare(self) -> None:
         with suppress(UserError, OSError):
             prepare(self.access)
         self.refresh()
-        self.task = asyncio.create_task(self.follow())
-
-    async def stop(self) -> None:
-        self.task.cancel()
-
-    async def follow(self) -> None:
-        while True:
-            await asyncio.sleep(EVERY)
-            await asyncio.to_thread(self.refresh)
 
     def refresh(self) -> None:
         """Take the file's keys if it has changed; while it is broken, those that were good stay."""

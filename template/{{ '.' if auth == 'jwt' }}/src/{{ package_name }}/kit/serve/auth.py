@@ -1,8 +1,6 @@
 """The tokens at the door. One that was checked is known by its hash, and checked again after some minutes."""
 
-import asyncio
 import hashlib
-import json
 import logging
 import time
 from collections import OrderedDict
@@ -10,13 +8,14 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 import jwt
-from jwt import InvalidTokenError, PyJWKClient
-from jwt.exceptions import PyJWKClientError, PyJWKSetError
+from jwt import InvalidTokenError
 
 from ..access import Access, prepare, wrong
 from ..settings import PROJECT
 from . import Refusal, documented
 from .front import ASSETS, OPEN, PROBES, Call, Part
+from .issuer import Issuer
+from .repeated import Repeated
 
 log = logging.getLogger(__name__)
 ROLES = frozenset({"predict", "admin"})
@@ -28,7 +27,7 @@ MOST = 10_000
 AGAIN = 300.0
 """Seconds after which a token is checked again, should a key have been withdrawn."""
 FRESH = 60.0
-"""Seconds that the issuer's keys are kept."""
+"""Seconds after which the issuer's keys are fetched again."""
 
 
 class Known(NamedTuple):
@@ -47,8 +46,9 @@ class Auth(Part):
         self.access = access or Access()
         self.known: OrderedDict[bytes, Known] = OrderedDict()
         url = self.access.jwt_keys_url
-        self.issuer = PyJWKClient(url, lifespan=FRESH, timeout=2) if url else None
-        self.keys: dict[str | None, jwt.PyJWK] = {}
+        self.issuer = Issuer(url) if url else None
+        if self.issuer:
+            self.repeated = [Repeated("Fetching the issuer's keys", FRESH, self.issuer.fetch)]
         self.why = wrong(self.access)
 
     async def start(self) -> None:
@@ -58,19 +58,7 @@ class Auth(Part):
         if self.why:
             log.error(self.why)
         elif self.issuer:
-            await asyncio.to_thread(self.fetch)
-
-    def fetch(self) -> None:
-        """The issuer's keys, or those of memory if they are fresh; while it does not answer, the old ones."""
-        assert self.issuer
-        try:
-            keys = self.issuer.get_signing_keys()
-            self.keys = {key.key_id: key for key in keys if key.algorithm_name in ("RS256", "ES256")}
-            self.why = ""
-        except (PyJWKClientError, PyJWKSetError, OSError, json.JSONDecodeError) as error:
-            if not self.why:
-                log.error("the keys at JWT_KEYS_URL cannot be had: %s", error)
-            self.why = "the keys at JWT_KEYS_URL cannot be had"
+            await self.issuer.fetch()
 
     async def admit(self, call: Call) -> None:
         if call.path in OPEN:
@@ -94,17 +82,15 @@ class Auth(Part):
         kind, _, token = given.partition(b" ")
         if kind.lower() != b"bearer":
             raise unknown("Send a token as Authorization: Bearer")
-        if self.issuer:
-            await asyncio.to_thread(self.fetch)
-        if self.why and not self.keys:
-            raise Refusal(503, "No tokens", "The service cannot check tokens: /readyz says why")
         access = self.access
         try:
             key: Any = access.jwt_secret
             if self.issuer:
-                key = self.keys.get(jwt.get_unverified_header(token).get("kid"))
-                if key is None:
-                    raise InvalidTokenError("its key is unknown")
+                key = await self.issuer.key(jwt.get_unverified_header(token).get("kid"))
+            if self.why or (self.issuer and not self.issuer.keys):
+                raise Refusal(503, "No tokens", "The service cannot check tokens: /readyz says why")
+            if key is None:
+                raise InvalidTokenError("its key is unknown")
             claims = jwt.decode(
                 token,
                 key,
@@ -115,14 +101,18 @@ class Auth(Part):
                 leeway=access.jwt_leeway_seconds,
                 options={"require": CLAIMS},
             )
-        except InvalidTokenError as error:
-            raise unknown(f"The token is not accepted: {error}", "invalid_token") from None
+            until = min(float(claims["exp"]) + access.jwt_leeway_seconds, time.time() + AGAIN)
+        except Refusal:
+            raise
+        except Exception as error:  # what a token holds is its maker's: anything may come out of it
+            known = isinstance(error, InvalidTokenError)
+            why = f"The token is not accepted: {error if known else 'its claims are malformed'}"
+            raise unknown(why, "invalid_token") from None
         roles = claims.get("roles")
-        until = min(claims["exp"] + access.jwt_leeway_seconds, time.time() + AGAIN)
         return Known(until, claims["sub"], frozenset(map(str, roles if isinstance(roles, list) else ())))
 
     def trouble(self) -> str:
-        return self.why
+        return self.why or (self.issuer.trouble if self.issuer else "")
 
     def document(self, openapi: dict[str, Any]) -> None:
         scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}

@@ -19,6 +19,7 @@ from ..settings import PROJECT, Environment
 from . import limits
 from .front import Call
 from .limits import METRICS, Limits, Rate, too_often
+from .repeated import Repeated
 
 log = logging.getLogger(__name__)
 PATIENCE = 0.05
@@ -79,12 +80,12 @@ class SharedLimits(Limits):
         self.shares: OrderedDict[str, Share] = OrderedDict()
         self.why = ""
 
+        self.repeated = [Repeated("Looking for Redis", AGAIN, self.watch)]
+
     async def start(self) -> None:
         await self.knock()
-        self.task = asyncio.create_task(self.watch())
 
     async def stop(self) -> None:
-        self.task.cancel()
         await self.redis.aclose()
 
     def trouble(self) -> str:
@@ -108,11 +109,9 @@ class SharedLimits(Limits):
 
     async def watch(self) -> None:
         """Look for a Redis that is gone, so that no request has to."""
-        while True:
-            await asyncio.sleep(AGAIN)
-            if self.why:
-                await self.redis.connection_pool.disconnect(inuse_connections=False)
-                await self.knock()
+        if self.why:
+            await self.redis.connection_pool.disconnect(inuse_connections=False)
+            await self.knock()
 
     def share(self, call: Call) -> Share:
         name = call.caller or call.client

@@ -9,9 +9,9 @@ import asyncio
 import logging
 import random
 import re
-import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -26,6 +26,7 @@ from pydantic import Field
 
 from ..settings import PROJECT, Environment
 from .front import Call, Part
+from .repeated import aside
 
 log = logging.getLogger(__name__)
 PARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]([0-9a-f])(?:-.*)?").fullmatch
@@ -86,10 +87,9 @@ class Tracing(Part):
         self.provider.add_span_processor(BatchSpanProcessor(self.sender, schedule_delay_millis=EVERY))
 
     async def stop(self) -> None:
-        # A thread that nobody waits for: a collector that hangs must not hold up the end.
-        last = threading.Thread(target=self.provider.shutdown, daemon=True)
-        last.start()
-        await asyncio.to_thread(last.join, PATIENCE)
+        with suppress(TimeoutError):  # a collector that hangs must not hold up the end
+            async with asyncio.timeout(PATIENCE):
+                await aside(self.provider.shutdown)
 
     def ended(self, call: Call) -> None:
         given = call.headers.get(b"traceparent")

@@ -1,0 +1,141 @@
+"""What HTTP needs before a request begins: bounds on its headers, and no change of the protocol."""
+
+import asyncio
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+HEAD_BYTES = 65_536
+"""What may come between two pieces of a body or two requests: headers, and what follows a body in chunks."""
+HEAD_SECONDS = 10.0
+"""How long a client may take to send them."""
+UNFINISHED = 500
+"""Connections that may be in the middle of their headers: of more, the last is turned away."""
+
+
+class Dropped(list[tuple[bytes, bytes]]):
+    """Headers that nothing reads."""
+
+    def append(self, header: tuple[bytes, bytes]) -> None:
+        """Keep nothing."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """As uvicorn's own. What comes in one piece, as nearly all requests do, costs next to nothing more."""
+
+    unfinished: set["BoundedProtocol"] = set()  # noqa: RUF012 - all connections of the process share it
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.in_head = False
+        self.bytes_of_no_body = 0
+        self.deadline: asyncio.TimerHandle | None = None
+
+    def on_message_begin(self) -> None:
+        self.in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._head_ended()
+        super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            # The application has the list by now; what follows a body in chunks is dropped.
+            self.headers = Dropped()
+
+    def on_body(self, body: bytes) -> None:
+        self.bytes_of_no_body = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self._upgrade_ignored():
+            self.bytes_of_no_body = 0
+            super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_ended()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        self.bytes_of_no_body += len(data)
+        while data:
+            data = self._fed(data)
+        if not self.transport.is_closing():
+            self._bounded()
+
+    def _fed(self, data: bytes) -> bytes:
+        """Parse a piece; what is left of it where a request offered another protocol."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._upgrade_ignored():
+                return self._go_on(data[upgrade.args[0] :])
+            self.handle_websocket_upgrade()
+        return b""
+
+    def _upgrade_ignored(self) -> bool:
+        return bool(self.parser.should_upgrade()) and not self._should_upgrade()
+
+    def _go_on(self, rest: bytes) -> bytes:
+        """Read the request on in HTTP/1.1, as a server may that does not know the other protocol.
+
+        Java's client offers HTTP/2 with every request. The parser ends such a request at its headers, so a
+        new one gets the headers that say how long the body is, and then the body.
+        """
+        framing = [(n, v) for n, v in self.headers if n in (b"content-length", b"transfer-encoding")]
+        lines = [b"POST / HTTP/1.1", *(name + b": " + value for name, value in framing), b"", b""]
+        self.headers = Dropped()
+        self.parser = httptools.HttpRequestParser(Continued(self))
+        return b"\r\n".join(lines) + rest
+
+    def _bounded(self) -> None:
+        """A piece has ended, perhaps in the middle of the headers."""
+        if self.bytes_of_no_body > HEAD_BYTES:
+            self._refuse(431)
+        elif self.in_head and self.deadline is None:
+            if len(self.unfinished) >= UNFINISHED:
+                self._refuse(503)
+                return
+            self.unfinished.add(self)
+            self.deadline = self.loop.call_later(HEAD_SECONDS, self._refuse, 408)
+
+    def _head_ended(self) -> None:
+        self.in_head = False
+        if self.deadline is not None:
+            self.deadline.cancel()
+            self.deadline = None
+            self.unfinished.discard(self)
+
+    def _refuse(self, status: int) -> None:
+        self._head_ended()
+        self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
+        self.transport.close()
+
+
+class Continued:
+    """The callbacks of a parser that begins within a request, whose head is known."""
+
+    def __init__(self, protocol: BoundedProtocol) -> None:
+        self.protocol = protocol
+        self.head_is_known = True
+        self.on_body, self.on_message_complete = protocol.on_body, protocol.on_message_complete
+
+    def on_message_begin(self) -> None:
+        if not self.head_is_known:
+            self.protocol.on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if not self.head_is_known:
+            self.protocol.on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.head_is_known:
+            self.protocol.on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if not self.head_is_known:
+            self.protocol.on_headers_complete()
+        self.head_is_known = False

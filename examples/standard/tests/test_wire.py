@@ -1,0 +1,140 @@
+"""Headers that are too long, too slow or too many are refused before a request begins."""
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from fraud_watch.kit.serve import wire
+from fraud_watch.kit.serve.wire import BoundedProtocol
+
+GET = b"GET / HTTP/1.1\r\nHost: here\r\n"
+Talk = Callable[..., Coroutine[Any, Any, bytes]]
+
+
+async def answers(scope: Any, receive: Any, send: Any) -> None:
+    message = await receive()
+    body = message["body"]
+    while message.get("more_body"):
+        message = await receive()
+        body += message["body"]
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": str(len(body)).encode()})
+
+
+def run(test: Callable[[Talk], Awaitable[None]]) -> None:
+    """Let a test talk to a server in pieces; what the server says at last is given back."""
+
+    async def served() -> None:
+        config = uvicorn.Config(answers, log_config=None, access_log=False)
+        loop = asyncio.get_running_loop()
+        state = ServerState()
+        server = await loop.create_server(lambda: BoundedProtocol(config, state, {}), "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+
+        async def talk(*pieces: bytes, pause: float = 0.02) -> bytes:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                for piece in pieces:
+                    writer.write(piece)
+                    await writer.drain()
+                    await asyncio.sleep(pause)
+                return await asyncio.wait_for(reader.read(1_000), 5)
+            except ConnectionError:
+                return b""
+            finally:
+                writer.close()
+
+        await test(talk)
+        server.close()
+        assert not BoundedProtocol.unfinished
+
+    asyncio.run(served())
+
+
+def test_a_request_may_come_in_pieces() -> None:
+    async def test(talk: Talk) -> None:
+        long = b"X-Long: " + b"x" * 30_000 + b"\r\n"
+        assert b"200 OK" in await talk(GET, long, long, b"\r\n")
+        body = b"y" * 300_000
+        post = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 300000\r\n\r\n"
+        said = await talk(post + body[:-10], body[-10:] + GET[:9], GET[9:], b"\r\n")
+        assert said.count(b"200 OK") == 2
+        assert b"300000" in said
+
+    run(test)
+
+
+OFFERS = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+
+
+def test_a_client_that_offers_another_protocol_is_answered_in_this_one() -> None:
+    async def test(talk: Talk) -> None:
+        assert b"200 OK" in await talk(GET + OFFERS + b"\r\n")
+        post = b"POST / HTTP/1.1\r\nHost: here\r\n" + OFFERS
+        for pieces in (
+            [post + b"Content-Length: 5\r\n\r\nhello"],
+            [post + b"Content-Length: 5\r\n\r\n", b"he", b"llo"],
+            [post + b"Transfer-Encoding: chunked\r\n\r\n", b"5\r\nhello\r\n0\r\n\r\n"],
+        ):
+            said = await talk(*pieces, *pieces, GET + b"\r\n")
+            assert re.findall(rb"1\r\n(\d)\r\n0\r\n", said) == [b"5", b"5", b"0"], said
+
+    run(test)
+
+
+def test_hundreds_of_such_offers_in_one_piece_are_all_answered() -> None:
+    async def test(talk: Talk) -> None:
+        post = b"POST / HTTP/1.1\r\nHost: here\r\n" + OFFERS + b"Content-Length: 5\r\n\r\nhello"
+        assert (await talk(post * 600, pause=1)).startswith(b"HTTP/1.1 200 OK")
+
+    run(test)
+
+
+def test_what_follows_a_body_in_chunks_is_bounded_too() -> None:
+    async def test(talk: Talk) -> None:
+        post = GET.replace(b"GET", b"POST") + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"
+        assert b"200 OK" in await talk(post + b"X-More: 1\r\n\r\n")
+        for more in (b"X-More: 1\r\n" * 4_000, b"x" * 40_000):
+            said = await talk(post, b"X-More: ", more, more, more)
+            assert said.startswith(b"HTTP/1.1 431 ")
+
+    run(test)
+
+
+def test_headers_that_are_too_long_are_refused_while_they_come() -> None:
+    async def test(talk: Talk) -> None:
+        said = await talk(GET, b"X-Long: " + b"x" * 40_000, b"x" * 40_000, b"x" * 400_000)
+        assert said.startswith(b"HTTP/1.1 431 ")
+
+    run(test)
+
+
+def test_headers_that_are_too_slow_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "HEAD_SECONDS", 0.05)
+
+    async def test(talk: Talk) -> None:
+        began = time.monotonic()
+        assert (await talk(GET, pause=0)).startswith(b"HTTP/1.1 408 ")
+        assert time.monotonic() - began < 4
+        assert b"200 OK" in await talk(GET + b"\r\n", pause=0.1), "whoever is done is left in peace"
+
+    run(test)
+
+
+def test_few_may_be_in_the_middle_of_their_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "UNFINISHED", 2)
+
+    async def test(talk: Talk) -> None:
+        slow = [asyncio.create_task(talk(GET, b"\r\n", pause=0.3)) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        assert (await talk(GET)).startswith(b"HTTP/1.1 503 ")
+        assert b"200 OK" in await talk(GET + b"\r\n"), "a whole request is none of them"
+        assert all(b"200 OK" in said for said in await asyncio.gather(*slow))
+
+    run(test)

@@ -1,0 +1,40 @@
+"""Files that several processes change: by one at a time, and never seen half written."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from . import UserError
+
+PATIENCE = 10.0
+"""Seconds to wait for a file that another process holds."""
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold a file, or a folder, for this process alone while it is read and changed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Whoever may write the folder may take turns.
+    lock = FileLock(path.with_name(f".{path.name}.lock"), mode=0o666)
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        raise UserError(f"another command is changing {path}: try again when it has ended") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def replace(path: Path, text: str) -> None:
+    """Put ``text`` in place of a file in one step: others see the old content or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)

@@ -103,7 +103,7 @@ class Reader:
 
     def many(self, body: bytes) -> list[dict[str, Any]]:
         """The records in the body of a request."""
-        if body.count(b'"') > 4 * len(self.names) * MOST:
+        if body.count(b'"') > 4 * len(self.names) * body.count(b"{"):
             self._few_keys(body)
         records: list[dict[str, Any]] = self.records.validate_json(body)["records"]
         self._no_key_twice(body, records, 1)

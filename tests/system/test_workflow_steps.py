@@ -97,7 +97,7 @@ def run(repository: Path, name: str, scratch: Path, machine: Machine) -> JobRun:
 
 CI_JOBS = ("ci.yml/lint", "ci.yml/test", "ci.yml/train")
 IMAGE_JOB = "image.yml/image"
-UPDATE_JOB = "update.yml/update"
+UPDATE_JOBS = {"update.yml/prepare", "update.yml/propose"}
 """tests/system/test_update_workflow.py runs it, on a project that can be updated."""
 
 
@@ -123,7 +123,7 @@ def test_no_project_has_a_step_that_the_standard_one_lacks(
 ) -> None:
     """So the jobs above ran every script that any answers can bring about."""
     ran = _scripts(standard)
-    assert ran.keys() == {*CI_JOBS, IMAGE_JOB, UPDATE_JOB}
+    assert ran.keys() == {*CI_JOBS, IMAGE_JOB, *UPDATE_JOBS}
     answers = product(("dvc", "none"), ("docker", "none"), ("black", "ruff"))
     for number, (versioning, container, formatter) in enumerate(answers):
         project = render(

@@ -50,6 +50,7 @@ tests/test_[!f]*.py              slipway  tests/test_oracle.py
 tools/[ai]*.py                   slipway  tests/test_adopt.py
 tools/reading.py                 slipway  tests/test_reading.py
 tools/doubts.py                  slipway  tests/test_adopt.py
+tools/personal_data.py           slipway  tests/test_adopt.py
 tools/spellings.py               slipway  tests/test_reading.py
 tools/doctor.py                  slipway  tests/test_doctor.py
 tools/update.py                  slipway  tests/test_make_update.py

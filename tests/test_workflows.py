@@ -144,6 +144,17 @@ def test_a_secret_is_given_to_the_step_that_needs_it(workflows: list[Path]) -> N
             assert "secrets." not in str(where.get("env", {})), file
 
 
+def test_each_step_that_reads_the_data_gets_what_it_needs(
+    workflows: list[Path],
+) -> None:
+    jobs = [job for file in workflows for job in _load(file)["jobs"].values()]
+    steps = [step for job in jobs for step in job["steps"] if "run" in step]
+    reading = [step for step in steps if re.search("make train| gate$", step["run"])]
+    assert reading
+    for step in reading:
+        assert step["env"].keys() == {"DATA_URL", "PII_KEY"}
+
+
 def test_a_job_that_may_write_runs_git_and_gh_alone(workflows: list[Path]) -> None:
     """Code of the project, or of a dependency, may leave hooks and programs behind."""
     jobs = [job for file in workflows for job in _load(file)["jobs"].values()]

@@ -23,7 +23,7 @@ def naive(moment: datetime) -> datetime:
 def _moment(value: Any) -> datetime:
     try:
         return naive(datetime.fromisoformat(value))
-    except (TypeError, OverflowError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError("Input should be a date or a time in ISO 8601, as text") from None
 
 

@@ -27,7 +27,7 @@ CHECKED = "the key of this model"
 class PersonalSettings(Environment):
     """The key of the hashes, the same where models are trained and where they serve."""
 
-    pii_key: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")] | None = None
+    pii_key: Annotated[str, StringConstraints(pattern="^([0-9a-f]{64})?$")] = ""
 
 
 def unfit(schema: Schema) -> Iterator[str]:
@@ -79,7 +79,7 @@ def _hash(value: str) -> str:
 @cache
 def _key() -> bytes:
     key = PersonalSettings().pii_key
-    if key is None:
+    if not key:
         what = "PII_KEY is not set, and schema.yaml has a column with allow_pii_input"
         mend = "put PII_KEY=... into .env or the environment, the same where you train and where you serve"
         raise UserError(f"{what}: {mend}; `openssl rand -hex 32` makes one")

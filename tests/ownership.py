@@ -24,7 +24,7 @@ TABLE = """
 .github/workflows/*.yml          slipway  tests/test_workflows.py
 .gitignore                       shared   tests/test_oracle.py
 .pre-commit-config.yaml          shared   tests/test_oracle.py
-Dockerfile                       slipway  tests/system/test_image.py
+Dockerfile                       shared   tests/system/test_image.py
 LICENSE                          shared   tests/test_licences.py
 Makefile                         shared   tests/test_oracle.py
 README.md                        shared   tests/test_free_text.py
@@ -53,6 +53,8 @@ tools/doubts.py                  slipway  tests/test_adopt.py
 tools/personal_data.py           slipway  tests/test_adopt.py
 tools/spellings.py               slipway  tests/test_reading.py
 tools/doctor.py                  slipway  tests/test_doctor.py
+tools/uv.txt                     slipway  tests/test_oracle.py
+tools/lock_images.py             slipway  tests/system/test_lock_images.py
 tools/update.py                  slipway  tests/test_make_update.py
 """
 

@@ -25,6 +25,7 @@ BUDGET = {
     "tests/test_logdb.py": CORE | {"prediction_log"},
     "tests/test_logs.py": CORE,
     "tests/test_parts.py": PARTS,
+    "tests/test_personal.py": CORE,
     "tests/test_probes.py": {"problem"},
     "tests/test_reading.py": CORE,
     "tests/test_release.py": CORE,

@@ -23,7 +23,12 @@ GROUPS = {
         *("test_presets.py", "test_seeded.py"),
     },
     # One of them looks at what the engine leaves on the machine, while no other may use it.
-    "Docker Engine": {"test_engine.py", "test_image.py", "test_lock_images.py", "test_workflow_steps.py"},
+    "Docker Engine": {
+        "test_engine.py",
+        "test_image.py",
+        "test_lock_images.py",
+        "test_workflow_steps.py",
+    },
 }
 
 

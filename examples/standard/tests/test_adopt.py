@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import yaml
 from infer import Inference, bounds, named, problems
+from personal_data import suspicion
 from reading import Habits
 from rich.console import Console
 
@@ -354,3 +355,143 @@ def test_what_is_shown(take: Take, rows: pd.DataFrame) -> None:
     shown = console.export_text()
     for part in ("[red]day → red_day", "12, no, small", "ignored", "! unit is ignored: always kg"):
         assert part in shown
+
+
+def luhn(number: int) -> str:
+    """A card number that begins with these digits."""
+    digits = f"{number}"
+    doubled = [int(d) * (1 + (place + 1) % 2) for place, d in enumerate(reversed(digits))]
+    return f"{digits}{-sum(n - 9 * (n > 9) for n in doubled) % 10}"
+
+
+@pytest.mark.parametrize(
+    ("header", "kind", "cell"),
+    [
+        ("contact", "category", "person{}@example.org"),
+        ("a", "text", "+41 44 555 {:02} 10"),
+        ("a", "text", "(044) 555-{:04}"),
+        ("a", "text", "123-45-6{:03}"),
+        ("a", "text", "756.1234.5678.{:02}"),
+        ("a", "text", "123.456.789-{:02}"),
+        ("a", "text", "RSSMRA80A{:02}H501U"),
+        ("a", "text", "Braund, Mr. Owen {}"),
+        ("lastname", "category", "B{}"),
+        ("Last name", "category", "B{}"),
+        ("customer_name", "category", "B{}"),
+        ("phoneNumber", "integer", "4155501{:02}"),
+        ("street", "text", "Somewhere {}"),
+        ("Passport No.", "text", "X{}"),
+        ("Straße", "text", "Irgendwo {}"),
+        ("name", "text", "Somebody {}"),
+    ],
+)
+def test_who_somebody_is_is_recognised(header: str, kind: str, cell: str) -> None:
+    found = suspicion(header, kind, [cell.format(n) for n in range(30)])
+    assert found
+    assert found.sure
+    assert found.identifies
+
+
+def test_numbers_that_check_themselves_are_recognised() -> None:
+    ibans = ["DE89370400440532013000", "GB29 NWBK 6016 1331 9268 19", "CH9300762011623852957"]
+    cards = [luhn(411111111111000 + n) for n in range(30)]
+    assert suspicion("a", "text", ibans)
+    assert suspicion("a", "text", cards)
+    assert suspicion("a", "text", ["12345678Z", "00000000T"])
+    assert not suspicion("a", "text", [iban[:-1] + "5" for iban in ibans])
+    assert not suspicion("a", "text", [str(int(card) + n % 9 + 1) for n, card in enumerate(cards)])
+    assert not suspicion("a", "text", ["12345678A", "00000000A"])
+
+
+@pytest.mark.parametrize(
+    ("header", "kind", "cell"),
+    [
+        ("host", "text", "10.0.{}.1"),
+        ("a", "text", "{} Church Road, Ely"),
+        ("a", "text", "Hauptstraße {}"),
+        ("seller", "category", "Anna {}"),
+        ("product_name", "category", "Lamp {}"),
+        ("a", "text", "AB 12 34 {:02} C"),
+    ],
+)
+def test_in_doubt_somebody_is_asked(header: str, kind: str, cell: str) -> None:
+    found = suspicion(header, kind, [cell.format(n) for n in range(30)])
+    assert found
+    assert not found.sure
+
+
+@pytest.mark.parametrize(
+    ("header", "kind", "cells"),
+    [
+        ("phone_calls", "integer", ["3", "17", "201"]),
+        ("has_email", "boolean", ["true", "false"]),
+        ("mobile", "category", ["none", "prepaid", "contract"]),
+        ("birthplace", "category", ["Rome", "Oslo", "Lima"]),
+        ("amount", "number", ["4111111111111.5", "12.25"]),
+        ("day", "datetime", ["2024-01-02", "2024-01-03"]),
+        ("city", "category", ["New York", "San Jose", "Los Angeles", "Oslo"]),
+        ("version", "text", ["1.2.3", "10.4.0"]),
+        ("remark", "text", ["paid late, see the letter of 3 May", "all is well"]),
+        ("zip", "category", ["00501", "94105"]),
+        ("model", "category", ["ford mustang", "fiat 128"]),
+    ],
+)
+def test_other_columns_are_left_alone(header: str, kind: str, cells: list[str]) -> None:
+    assert suspicion(header, kind, cells) is None
+
+
+def test_nothing_that_is_written_holds_a_personal_value(
+    take: Take, rows: pd.DataFrame, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows["e-mail"] = [f"canary{n % 30}@example.org" for n in range(ROWS)]
+    rows["lastname"] = [f"canary{n % 20}" for n in range(ROWS)]
+    rows["phone"] = 4155550100 + np.arange(ROWS) % 30
+    rows["birthday"] = pd.date_range("1901-02-03", periods=ROWS, freq="D").astype(str)
+    rows["surname"] = "canary"
+    rows["mobile"] = [*(f"41555010{n % 99:02}" for n in range(ROWS - 1)), "canary"]
+    found = take(rows)
+    uses = {column.header: (column.use, column.block.get("type")) for column in found.columns}
+    assert uses["e-mail"] == uses["lastname"] == ("not sent", "text")
+    assert uses["phone"] == ("not sent", "integer")
+    assert uses["birthday"] == ("input", "datetime")
+    schema = Schema.load(root / "schema.yaml")
+    personal = {c.name for c in schema.columns if c.pii}
+    assert personal == {"e_mail", "lastname", "phone", "birthday", "mobile"}
+    assert not [c for c in schema.columns if c.pii and (c.categories or c.example or c.min or c.max)]
+    adopt.show(found, Console(width=200))
+    for text in ((root / "schema.yaml").read_text(encoding="utf-8"), capsys.readouterr().out):
+        assert "canary" not in text.casefold()
+        assert "41555" not in text
+        assert "1901" not in text
+
+
+def test_who_knows_the_table_decides(take: Take, rows: pd.DataFrame, root: Path) -> None:
+    rows["seller"] = [f"{name} B" for name in ("Anna", "Tom", "Olga", "Peter")] * (ROWS // 4)
+
+    def seller() -> tuple[bool, str]:
+        (column,) = (c for c in Schema.load(root / "schema.yaml").columns if c.name == "seller")
+        return column.pii, column.type
+
+    warned = said(take(rows))
+    assert "seller was taken for personal, since many of its values look like names of people" in warned
+    assert "--not-personal seller" in warned
+    assert seller() == (True, "text")
+    assert "seller was taken" not in said(take(rows, personal={"seller": False}))
+    assert seller() == (False, "category")
+    asked = []
+
+    def ask(column: Any) -> bool:
+        asked.append(column.header)
+        return False
+
+    take(rows, ask=ask)
+    assert asked == ["seller"]
+    assert seller() == (False, "category")
+    assert "seller was taken" not in said(take(rows, ask=lambda column: True))
+    assert seller() == (True, "text")
+    take(rows, personal={"count": True, "seller": True}, ask=ask)
+    assert asked == ["seller"]
+    columns = {c.name: c for c in Schema.load(root / "schema.yaml").columns}
+    assert (columns["count"].pii, columns["count"].input) == (True, False)
+    with pytest.raises(UserError, match="the table has no column saler"):
+        take(rows, personal={"saler": True})

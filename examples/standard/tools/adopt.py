@@ -3,8 +3,9 @@
 import hashlib
 import re
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 import yaml
-from infer import Inference, infer
+from infer import Finding, Inference, infer
 from reading import DETECTED, Habits, Reading, is_parquet, read
 from rich.console import Console
 from rich.markup import escape
@@ -71,7 +72,14 @@ class SchemaDumper(yaml.SafeDumper):
 SchemaDumper.add_representer(tuple, lambda d, row: d.represent_sequence("tag:yaml.org,2002:seq", row, True))
 
 
-def adopt(root: Path, table: Path, target: str, given: Habits = DETECTED) -> Inference:
+def adopt(
+    root: Path,
+    table: Path,
+    target: str,
+    given: Habits = DETECTED,
+    personal: Mapping[str, bool] | None = None,
+    ask: Callable[[Finding], bool] | None = None,
+) -> Inference:
     """Make the project in ``root`` one about ``table``. After an error nothing has changed."""
     before, demo = Schema.load(root / "schema.yaml"), untouched(root / "schema.yaml")
     try:
@@ -81,7 +89,7 @@ def adopt(root: Path, table: Path, target: str, given: Habits = DETECTED) -> Inf
     source = "data/raw.parquet" if is_parquet(table) else "data/raw.csv"
     with tempfile.TemporaryDirectory(prefix=".adopt-", dir=root) as scratch:
         new, old = Path(scratch, "new"), Path(scratch, "old")
-        found = prepare(root, new, reading, source, target, demo)
+        found = prepare(root, new, reading, source, target, demo, personal or {}, ask)
         swap(root, new, old, DEMO_TABLE + (DEMO_MADE if demo else ()))
     if not demo:
         kept = "versions trained on the earlier table stay, but cannot be compared with new ones; the service"
@@ -94,7 +102,16 @@ def adopt(root: Path, table: Path, target: str, given: Habits = DETECTED) -> Inf
     return found
 
 
-def prepare(root: Path, new: Path, reading: Reading, source: str, target: str, demo: bool) -> Inference:
+def prepare(
+    root: Path,
+    new: Path,
+    reading: Reading,
+    source: str,
+    target: str,
+    demo: bool,
+    personal: Mapping[str, bool],
+    ask: Callable[[Finding], bool] | None,
+) -> Inference:
     """Write into ``new`` every file that changes, and check that they fit together."""
     before, params = Schema.load(root / "schema.yaml"), Params.load(root / "params.yaml")
     (new / CODE).mkdir(parents=True)
@@ -102,7 +119,11 @@ def prepare(root: Path, new: Path, reading: Reading, source: str, target: str, d
     raw = reading.frame
     (raw.to_parquet if is_parquet(new / source) else raw.to_csv)(new / source, index=False)
     # What training will read, with its idea of which cells are missing.
-    found = infer(data.load(str(new / source)), target, before.problem)
+    frame = data.load(str(new / source))
+    found = infer(frame, target, before.problem, personal)
+    if ask and (doubtful := [column for column in found.columns if column.doubt]):
+        answers = {column.header: ask(column) for column in doubtful}
+        found = infer(frame, target, before.problem, {**personal, **answers})
     found = found._replace(read=reading.about(), warnings=[*reading.notes, *found.warnings])
     (new / "schema.yaml").write_text(schema_text(found, before.problem), encoding="utf-8")
     schema = Schema.load(new / "schema.yaml")
@@ -225,6 +246,13 @@ ENCODING = "The encoding of a text file, such as cp1252."
 SEPARATOR = "What separates its cells: one character, or the word tab."
 DECIMAL = "The decimal mark of its numbers: . or ,"
 DATES = "The order of its dates: ymd, dmy or mdy."
+PERSONAL = "A column with personal data: it is not logged and, if it says who somebody is, not sent."
+NOT_PERSONAL = "A column that seems to hold personal data, and does not."
+
+
+def is_personal(column: Finding) -> bool:
+    """Ask somebody who knows the table."""
+    return typer.confirm(f"{column.header}: {column.doubt}. Does it hold personal data?", default=True)
 
 
 def main(
@@ -234,12 +262,16 @@ def main(
     separator: Annotated[str, typer.Option(help=SEPARATOR)] = "",
     decimal: Annotated[str, typer.Option(help=DECIMAL)] = "",
     dates: Annotated[str, typer.Option(help=DATES)] = "",
+    personal: Annotated[list[str] | None, typer.Option(help=PERSONAL)] = None,
+    not_personal: Annotated[list[str] | None, typer.Option(help=NOT_PERSONAL)] = None,
 ) -> None:
     """Make this project yours: infer schema.yaml from your own table and take it in.
 
     How the file is written is detected. The options are for what it cannot tell.
     """
-    found = adopt(Path(), table, target, Habits(encoding, separator, decimal, dates))
+    said = dict.fromkeys(personal or (), True) | dict.fromkeys(not_personal or (), False)
+    ask = is_personal if sys.stdin.isatty() and sys.stdout.isatty() else None
+    found = adopt(Path(), table, target, Habits(encoding, separator, decimal, dates), said, ask)
     show(found, Console(highlight=False))
 
 

@@ -38,7 +38,7 @@ ABBREVIATED = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/", "git+
 YOURS = ["data/demo.py", "notebooks/*", "params.yaml", "schema.yaml", "tests/test_features.py"]
 YOURS += [f"src/*/{name}.py" for name in ("data", "features", "model")]
 SHARED = [".env.example", ".gitignore", ".pre-commit-config.yaml", "LICENSE", "Makefile", "README.md"]
-SHARED += ["data/dvc.yaml", "docs/guide.md", "dvc.yaml", "pyproject.toml"]
+SHARED += ["Dockerfile", "data/dvc.yaml", "docs/guide.md", "dvc.yaml", "pyproject.toml"]
 
 # Each code keeps its meaning for good: how severe it is, and the cure. Only errors fail.
 CODES = {

@@ -19,6 +19,7 @@ import math
 import re
 import sys
 import unicodedata
+from collections.abc import Mapping
 from difflib import get_close_matches
 from itertools import count
 from pathlib import Path
@@ -31,6 +32,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from doubts import foresight, look_twice, strays, words_of
+from personal_data import Suspicion, suspicion
 from reading import Habits, read
 from spellings import UnreadableError
 
@@ -50,9 +52,6 @@ SUSPICIOUS = 0.96
 """A column from which a small tree reads the target as well as this has perhaps seen it."""
 YES = {"1", "true", "yes", "y", "t"}
 KEYS = {"id", "key", "index", "row", "unnamed"}
-PERSONAL = {"name", "firstname", "lastname", "surname", "birth", "birthday", "dob", "iban", "passport"}
-PERSONAL |= {"email", "mail", "phone", "mobile", "address", "street", "ssn"}
-EMAIL = r"[^@\s]+@[^@\s]+\.\w+"
 MOST_LIKELY_CLASSES = 10
 """More different whole numbers than this are rather amounts than classes."""
 Block = dict[str, Any]
@@ -65,6 +64,8 @@ class Finding(NamedTuple):
     use: str
     why: str
     block: Block
+    doubt: str = ""
+    """Why the column was taken for personal without being sure of it."""
 
 
 class Inference(NamedTuple):
@@ -77,8 +78,16 @@ class Inference(NamedTuple):
     """How the file was read."""
 
 
-def infer(frame: pd.DataFrame, target: str, problem: str) -> Inference:
-    """What the table's columns seem to be, and which of them the target."""
+def infer(
+    frame: pd.DataFrame, target: str, problem: str, personal: Mapping[str, bool] | None = None
+) -> Inference:
+    """What the table's columns seem to be, and which of them the target.
+
+    ``personal`` says of headers whether they hold personal data; of the others, that is inferred.
+    """
+    personal = personal or {}
+    if unknown := sorted(personal.keys() - set(frame.columns)):
+        raise UserError(f"the table has no column {', '.join(unknown)}; it has {', '.join(frame.columns)}")
     headers, size = list(frame.columns), len(frame)
     frame = known(frame, target)
     blocks = named(headers)
@@ -87,8 +96,13 @@ def infer(frame: pd.DataFrame, target: str, problem: str) -> Inference:
     few = f"{size - len(frame)} of {size} rows have no {target} and are left out"
     warnings = [few] if size > len(frame) else []
     warnings += look_twice(target, frame[target]) if problem == "classification" else []
-    columns = tuple(describe(header, block, frame[header]) for header, block in blocks.items())
+    columns = tuple(describe(h, block, frame[h], personal.get(h)) for h, block in blocks.items())
     for found in columns:
+        if found.doubt:
+            otherwise = f'if it is not personal: make adopt ... ARGS="--not-personal {found.header}"'
+            warnings.append(f"{found.header} was taken for personal, since {found.doubt}; {otherwise}")
+        if found.block.get("pii"):
+            continue  # what follows quotes cells
         if found.block.get("type", "text") in ("text", "category"):
             warnings += strays(found.header, frame[found.header])
         if found.block.get("type") == "category":
@@ -148,16 +162,19 @@ def named(headers: list[str]) -> dict[str, Block]:
     return {h: {"name": names[h]} | ({"alias": h, "meaning": h} if names[h] != h else {}) for h in headers}
 
 
-def describe(header: str, block: Block, cells: pd.Series) -> Finding:
+def describe(header: str, block: Block, cells: pd.Series, personal: bool | None = None) -> Finding:
     """Type, range, use of a column that is not the target."""
     words, gaps = words_of(cells), bool(cells.isna().any())
     tokens = {token.lower() for token in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", header)}
     if words.empty:
         return Finding(header, "ignored", "it has no values", {})
     kind, why = _kind(words, gaps)
-    if useless := _useless(words, gaps, kind, tokens):
+    found = suspicion(header, kind, words.tolist(), personal)
+    if useless := _useless(words, gaps, kind, tokens, personal=found is not None):
         return Finding(header, "ignored", useless, {})
-    block = block | {"type": kind}
+    block = block | {"type": kind} | ({"nullable": True} if gaps else {})
+    if found:
+        return _personal(header, block, found)
     values = cast(kind, words)[0]
     if kind in ("number", "integer"):
         _calculable(header, values)
@@ -165,16 +182,19 @@ def describe(header: str, block: Block, cells: pd.Series) -> Finding:
         why += f" from {values.min():.12g} to {values.max():.12g}"
     elif kind == "category":
         block["categories"] = tuple(sorted(set(values)))
-    block |= {"nullable": True} if gaps else {}
-    named_so = bool(tokens & PERSONAL) and kind not in ("category", "boolean")
-    if named_so or words.str.fullmatch(EMAIL).mean() > 0.5:
-        block["pii"], why = True, f"{why}; personal"
-        if kind == "text":
-            # Who somebody is must not decide, so a request need not say it.
-            return Finding(header, "not sent", why, block | {"input": False})
-    elif kind != "text":
+    if kind != "text":
         block["example"] = plain(kind, np.sort(values)[len(values) // 2])
     return Finding(header, "input", why, block)
+
+
+def _personal(header: str, block: Block, found: Suspicion) -> Finding:
+    """A column with personal data: nothing that is written quotes a value of it, nor a range of values."""
+    why, doubt = f"personal: {found.why}", "" if found.sure else found.why
+    if found.identifies:
+        # Who somebody is must not decide, so a request need not say it.
+        kind = "text" if block["type"] == "category" else block["type"]
+        return Finding(header, "not sent", why, block | {"type": kind, "pii": True, "input": False}, doubt)
+    return Finding(header, "input", why, block | {"pii": True}, doubt)
 
 
 def bounds(values: Numbers, whole: bool) -> tuple[float, float]:
@@ -243,10 +263,10 @@ def _kind(words: pd.Series, gaps: bool) -> tuple[str, str]:
     return "text", f"{distinct} different values in {len(words)} cells"
 
 
-def _useless(words: pd.Series, gaps: bool, kind: str, tokens: set[str]) -> str:
+def _useless(words: pd.Series, gaps: bool, kind: str, tokens: set[str], personal: bool) -> str:
     """Why no model can learn from the column; nothing where one may."""
     if words.nunique() == 1 and not gaps:
-        return f"always {words.iloc[0][:40]}"
+        return f"always {'the same' if personal else words.iloc[0][:40]}"
     label = kind == "text" and not words.str.contains(r"\s").any()
     number = kind == "integer" and (tokens & KEYS or np.ptp(words.astype(float)) + 1 == len(words))
     if words.is_unique and (label or number):

@@ -58,9 +58,9 @@ def raw_table(schema: Schema, rows: int = ROWS, seed: int = 3) -> pd.DataFrame:
 
 def _as_numbers(column: Column, values: np.ndarray) -> np.ndarray:
     """What the target follows: the place of a category, the length of a text, the hour of a date."""
-    if column.type == "category":
+    if column.categories:
         return np.array([column.categories.index(v) if v else np.nan for v in values])
-    if column.type == "text":
+    if column.type in ("category", "text"):
         return np.array([len(v) if v else np.nan for v in values])
     if column.type == "datetime":
         return np.asarray(pd.Series(values).dt.hour, dtype=np.float64)
@@ -106,6 +106,7 @@ def project(schema: Schema, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         patch.setattr(evaluate, "RESAMPLES", 20)
         for name in ("STORE", "MLFLOW_TRACKING_URI", "DATA_URL"):
             patch.delenv(name, raising=False)
+        patch.setenv("PII_KEY", "5e" * 32)
         yield folder
 
 

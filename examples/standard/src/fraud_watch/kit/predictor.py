@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from . import UserError, task
+from . import UserError, personal, task
 from .columns import Bins, Columns, Numbers, Part
 from .schema import Schema
 
@@ -69,7 +69,7 @@ class Model(NamedTuple):
 
     def raw(self, columns: Columns) -> Numbers:
         """From raw columns to the model's figures, by the same features as in training."""
-        return self.engine(made(columns))
+        return self.engine(made(personal.hashed(self.schema, columns)))
 
     def answers(self, records: list[dict[str, Any]], version: str) -> list[dict[str, Any]]:
         """What the API says about validated records."""

@@ -234,13 +234,18 @@ class Schema(File):
 
     @cached_property
     def record_bytes(self) -> int:
-        """What a record takes as JSON, with the longest of its categories and some room for each text."""
-        room = {"text": 1_000, "category": 0}
-        values = {
-            c.name: max([room.get(c.type, 32), *(len(json.dumps(word)) for word in c.categories)])
+        """The size of a record as JSON, with the longest of its categories and some room for each text."""
+        room = {"text": 1_000, "category": 1_000}
+        longest = {
+            c.name: max((len(json.dumps(word)) for word in c.categories), default=room.get(c.type, 32))
             for c in self.inputs
         }
-        return sum(len(json.dumps(name)) + size + len(": , ") for name, size in values.items())
+        return sum(len(json.dumps(name)) + size + len(": , ") for name, size in longest.items())
+
+    @cached_property
+    def hashed(self) -> tuple[str, ...]:
+        """The inputs of which features see a keyed hash."""
+        return tuple(c.name for c in self.inputs if c.hashed)
 
     def example(self) -> dict[str, Any]:
         """One record to send, as JSON."""

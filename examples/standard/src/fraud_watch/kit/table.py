@@ -53,10 +53,10 @@ def checked(schema: Schema, raw: pd.DataFrame, source: str, target: bool = True)
         cells = raw[named.header]
         if isinstance(named, Column):
             arrays[named.name], bad = cast(named.type, cells)
-            complaints += _complain(named.name, cells, bad, f"is no {named.type}")
+            complaints += _complain(named, cells, bad, f"is no {named.type}")
         else:
             arrays[named.name], bad = task.encode(schema, cells)
-            complaints += _complain(named.name, cells, bad, "is no value of the target")
+            complaints += _complain(named, cells, bad, "is no value of the target")
     frame = as_rows(arrays)
     if complaints := complaints or list(_breaches(schema, frame)):
         raise UserError("\n".join(f"{source}: {line}" for line in complaints))
@@ -90,18 +90,28 @@ def data_hash(frame: pd.DataFrame) -> str:
     return hashlib.sha256(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes()).hexdigest()
 
 
-def _complain(name: str, cells: pd.Series, bad: NDArray[np.bool_], what: str) -> Iterator[str]:
+def _complain(named: Named, cells: pd.Series, bad: NDArray[np.bool_], what: str) -> Iterator[str]:
+    """Quote the first bad cells; of a personal column, name their rows alone."""
     if len(places := np.flatnonzero(bad)):
         shown = [(place + 1, cells.iloc[place]) for place in places[:SHOWN]]
         quoted = "; ".join(f"row {row}: {repr(v) if isinstance(v, str) else v}" for row, v in shown)
+        if _personal(named):
+            quoted = f"row {', '.join(str(row) for row, _ in shown)}: a personal value"
         more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
-        yield f"column {name}, {quoted} {what}{more}"
+        yield f"column {named.name}, {quoted} {what}{more}"
 
 
 def _breaches(schema: Schema, frame: pd.DataFrame) -> Iterator[str]:
     try:
         validator(schema).validate(frame, lazy=True)
     except pa.errors.SchemaErrors as errors:
+        known: dict[str, Named] = {named.name: named for named in (*schema.columns, schema.target)}
         for (name, check), cases in errors.failure_cases.groupby(["column", "check"], sort=False):
-            said = "is missing" if check == "not_nullable" else f"breaks {check}"
-            yield from _complain(name, frame[name], frame.index.isin(cases["index"]), said)
+            # The check of a category quotes all of them.
+            rule = "isin" if _personal(known[name]) and check.startswith("isin") else check
+            said = "is missing" if check == "not_nullable" else f"breaks {rule}"
+            yield from _complain(known[name], frame[name], frame.index.isin(cases["index"]), said)
+
+
+def _personal(named: Named) -> bool:
+    return isinstance(named, Column) and named.pii

@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from numpy.typing import NDArray
 
 from .. import model as yours
-from . import UserError, engine, evaluate, learn, registry
+from . import UserError, engine, evaluate, learn, personal, registry
 from .columns import Columns, Numbers
 from .evaluate import Check, Exam, Prepared, Report
 from .predictor import TOLERANCE, BrokenModelError, Choice, Manifest, Model, as_rows, dump, figures, made
@@ -66,12 +66,16 @@ class Result(NamedTuple):
 
 def prepare(params: Params, settings: Settings) -> Prepared:
     schema = Schema.load(SCHEMA)
+    if unfit := list(personal.unfit(schema)):
+        raise UserError("\n".join(unfit))
     frame = load(schema, params.data.source, settings.data_url)
-    columns = columns_of(schema, frame)
+    columns = personal.hashed(schema, columns_of(schema, frame))
     features = made(columns)
     alone(schema, columns, features, params.seed)
     if loose := sorted({c.name for c in schema.inputs if c.type == "text"} & features.keys()):
         raise UserError(f"features.py hands on the text {', '.join(loose)}: make numbers or categories of it")
+    if shown := list(personal.handed_on(schema, columns, features)):
+        raise UserError("\n".join(shown))
     rows = split(schema, params.split, frame, params.seed)
     return Prepared(schema, frame, rows, frame[schema.target.name].to_numpy(), as_rows(features))
 
@@ -87,7 +91,7 @@ def alone(schema: Schema, columns: Columns, features: Columns, seed: int) -> Non
     _agree("with half of the rows", features, columns, [half])
     _agree("alone", features, columns, list(half[:PARITY_ROWS, None]))
     drawn = schema.sample(PARITY_ROWS, seed, missing=PARITY_GAPS)
-    sample = {column.name: drawn[column.name] for column in schema.inputs}
+    sample = personal.hashed(schema, {column.name: drawn[column.name] for column in schema.inputs})
     _agree("alone", made(sample), sample, [np.array([row]) for row in range(PARITY_ROWS)])
 
 

@@ -23,7 +23,7 @@ def naive(moment: datetime) -> datetime:
 def _moment(value: Any) -> datetime:
     try:
         return naive(datetime.fromisoformat(value))
-    except (TypeError, OverflowError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError("Input should be a date or a time in ISO 8601, as text") from None
 
 
@@ -65,12 +65,17 @@ class Column(Named):
     categories: tuple[str, ...] = ()
     nullable: bool = False
     pii: bool = False
+    allow_pii_input: bool = False
     input: bool = True
     example: Any = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.type == "category") != bool(self.categories):
+        if self.allow_pii_input and not (self.pii and self.input):
+            raise ValueError("allow_pii_input: it is for a column with pii: true that requests carry")
+        if self.hashed and self.categories:
+            raise ValueError("categories: with allow_pii_input, the model knows the values: list none")
+        if (self.type == "category") != bool(self.categories) and not self.hashed:
             raise ValueError("categories: a column of type category lists them, and no other does")
         if len(set(self.categories)) < len(self.categories):
             raise ValueError("categories: each may be named once")
@@ -84,6 +89,11 @@ class Column(Named):
         return self
 
     @property
+    def hashed(self) -> bool:
+        """Whether features see a keyed hash of each value instead of the value: see ``personal.py``."""
+        return self.allow_pii_input and self.type == "category"
+
+    @property
     def dtype(self) -> str:
         """Of the array that features and models see."""
         return {"category": "O", "text": "O", "datetime": "M8[us]"}.get(self.type, "f8")
@@ -94,7 +104,9 @@ class Column(Named):
 
     def field(self) -> Any:
         """The column as a field of a request: type, range, enumeration, meaning, example."""
-        kind: Any = KINDS.get(self.type) or Literal[self.categories]
+        kind: Any = KINDS.get(self.type) or (Literal[self.categories] if self.categories else Text)
+        if self.pii and self.categories:
+            kind = Annotated[str, AfterValidator(self._one_of_its_own)]
         # Whole numbers are kept as float64, which holds these exactly.
         least, most = (-(2**53), 2**53) if self.type == "integer" else (None, None)
         low: Any = least if self.min is None else self.min
@@ -102,8 +114,15 @@ class Column(Named):
         kind = Annotated[kind, Field(ge=low, le=high)]
         if self.type == "integer":
             kind = Annotated[kind, BeforeValidator(_whole)]
-        about = Field(description=self.meaning or None, examples=[self.sample_value()])
+        # An example that training chose may be somebody's value.
+        about = Field(description=self.meaning or None, examples=None if self.pii else [self.sample_value()])
         return NotRequired[Annotated[kind | None, about]] if self.nullable else Annotated[kind, about]
+
+    def _one_of_its_own(self, value: str) -> str:
+        """The check of a personal category: neither the contract of the API nor an error lists the values."""
+        if value not in self.categories:
+            raise ValueError("Input should be one of the values that the model was trained with")
+        return value
 
     def sample_value(self) -> Any:
         """One plausible value, fit for JSON."""
@@ -113,9 +132,9 @@ class Column(Named):
 
     def draw(self, rng: np.random.Generator, rows: int) -> NDArray[Any]:
         """Random values that the schema allows, the ends of the range among them; no missing ones."""
-        if self.type == "category":
+        if self.categories:
             return rng.choice(np.array(self.categories, dtype=object), rows)
-        if self.type == "text":
+        if self.type in ("category", "text"):
             words = rng.choice(["alpha", "bravo", "charlie", "delta", "echo"], (rows, 4))
             return np.array([" ".join(four) for four in words], dtype=object)
         if self.type == "boolean":

@@ -259,5 +259,6 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def _limits(column: Column) -> str:
     bounds = (column.min, column.max)
     low, high = ("" if bound is None else str(bound).removesuffix(".0") for bound in bounds)
-    said = ", ".join(column.categories) or (f"{low} to {high}" if low or high else "any")
+    listed = "" if column.pii else ", ".join(column.categories)
+    said = listed or (f"{low} to {high}" if low or high else "any")
     return said + (", or missing" if column.nullable else "")

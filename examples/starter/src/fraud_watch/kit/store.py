@@ -16,7 +16,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, ValidationError
 
-from . import UserError, engine
+from . import UserError, engine, personal
 from .columns import Columns, Part
 from .files import replace
 from .predictor import TOLERANCE, BrokenModelError, Choice, Manifest, Model, now
@@ -29,6 +29,7 @@ def write(folder: Path, schema_file: Path, manifest: Manifest, choice: Choice, s
     shutil.copyfile(schema_file, folder / "schema.yaml")
     types = engine.save(folder, choice)
     model = Model(Schema.load(schema_file), manifest, choice.engine)
+    personal.seal(model.schema, folder)
     records = model.schema.records(sample)
     parity = {"records": records, "outputs": model.raw(model.validated(records)).tolist()}
     (folder / "parity.json").write_text(json.dumps(parity), encoding="utf-8")
@@ -57,9 +58,12 @@ def open_model(folder: Path, expected: str | None = None) -> Model:
         raise BrokenModelError(f"{folder / 'parity.json'} is no JSON: {error}") from None
     try:
         model = Model(Schema.load(folder / "schema.yaml"), manifest, engine.load(folder, manifest))
+        personal.check(model.schema, folder)
         off = np.abs(model.raw(model.validated(parity["records"])) - np.array(parity["outputs"]))
     except BrokenModelError:
         raise
+    except UserError as error:
+        raise BrokenModelError(f"{folder} cannot predict here: {error}") from None
     except Exception as error:  # features.py and model.py are the user's: anything may come out of them
         raise BrokenModelError(f"{folder} cannot predict here: {error!r}") from error
     if not (off <= TOLERANCE * (1 + np.abs(parity["outputs"]))).all():

@@ -23,6 +23,7 @@ from spellings import UnreadableError
 
 from fraud_watch import data
 from fraud_watch.kit import UserError
+from fraud_watch.kit.files import held
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.settings import Params
 from fraud_watch.kit.splits import split
@@ -81,13 +82,14 @@ def adopt(
     ask: Callable[[Finding], bool] | None = None,
 ) -> Inference:
     """Make the project in ``root`` one about ``table``. After an error nothing has changed."""
-    before, demo = Schema.load(root / "schema.yaml"), untouched(root / "schema.yaml")
     try:
         reading = read(table, given)
     except UnreadableError as error:
         raise UserError(str(error)) from None
     source = "data/raw.parquet" if is_parquet(table) else "data/raw.csv"
-    with tempfile.TemporaryDirectory(prefix=".adopt-", dir=root) as scratch:
+    # Two at once would leave the schema of one with the table of the other.
+    with held(root / "schema.yaml"), tempfile.TemporaryDirectory(prefix=".adopt-", dir=root) as scratch:
+        before, demo = Schema.load(root / "schema.yaml"), untouched(root / "schema.yaml")
         new, old = Path(scratch, "new"), Path(scratch, "old")
         found = prepare(root, new, reading, source, target, demo, personal or {}, ask)
         swap(root, new, old, DEMO_TABLE + (DEMO_MADE if demo else ()))

@@ -55,7 +55,9 @@ def suspicion(header: str, kind: str, cells: Sequence[str], declared: bool | Non
     if kind == "boolean":
         return None
     some = sorted(set(cells))[:CELLS]
-    return _by_shape(some) or _by_header(header, kind, some) or _by_given_names(some)
+    if found := _by_shape(some) or _by_header(header, kind, some):
+        return found
+    return Suspicion("many of its values look like names of people", False) if _are_people(some) else None
 
 
 def _by_shape(cells: Sequence[str]) -> Suspicion | None:
@@ -81,15 +83,14 @@ def _by_header(header: str, kind: str, cells: Sequence[str]) -> Suspicion | None
         return Suspicion(why)
     if joined & _set(REACHED_BY):
         return Suspicion(why, sure=kind == "text") if len(cells) > FEW else None
-    return Suspicion(why, sure=words == ["name"] and kind == "text") if "name" in words else None
+    # Products, places and cars have a name too.
+    return Suspicion(why, sure=_are_people(cells)) if "name" in words else None
 
 
-def _by_given_names(cells: Sequence[str]) -> Suspicion | None:
+def _are_people(cells: Sequence[str]) -> bool:
     given = _set(GIVEN)
-    people = [c for c in cells if re.fullmatch(r"[^\W\d_][\w .'-]{,60}", c) and given & set(_words(c))]
-    if len(people) > SOME * len(cells):
-        return Suspicion("many of its values look like names of people", sure=False)
-    return None
+    people = [c for c in cells if re.fullmatch(r"[^\W\d_][\w .,'-]{,60}", c) and given & set(_words(c))]
+    return len(people) > SOME * len(cells)
 
 
 def _words(text: str) -> list[str]:

@@ -383,7 +383,7 @@ def luhn(number: int) -> str:
         ("street", "text", "Somewhere {}"),
         ("Passport No.", "text", "X{}"),
         ("Straße", "text", "Irgendwo {}"),
-        ("name", "text", "Somebody {}"),
+        ("name", "text", "Jane, Anna {}th"),
     ],
 )
 def test_who_somebody_is_is_recognised(header: str, kind: str, cell: str) -> None:
@@ -412,6 +412,7 @@ def test_numbers_that_check_themselves_are_recognised() -> None:
         ("a", "text", "Hauptstraße {}"),
         ("seller", "category", "Anna {}"),
         ("product_name", "category", "Lamp {}"),
+        ("name", "text", "chevrolet {}"),
         ("a", "text", "AB 12 34 {:02} C"),
     ],
 )

@@ -18,9 +18,10 @@ from .project import Project, with_store
 
 DROP = "DROP TABLE IF EXISTS predictions, labels, caller_labels"
 ASKED = ["shop a 0", "shop a 1", "shop same 0", "bank same 0", "bank b 0"]
+ASKED += ["Office mine 0"]
 """Caller, request id and place of each prediction."""
-# Caller, request id, place and label, in the order in which they are sent: one whose name begins with a capital may label
-# everything, and - is none that is known. What then counts, and who sent it.
+# Caller, request id, place and label, in the order in which they are sent: a caller whose name begins with a capital may
+# label everything, unless a dot follows, and - is none that is known. What then counts, and who sent it.
 LABELLED: list[tuple[list[str], dict[str, str]]] = [
     (["shop a 0 1"], {"shop a 0": "1 shop"}),
     (["shop a 1 1"], {"shop a 1": "1 shop"}),
@@ -44,6 +45,7 @@ LABELLED: list[tuple[list[str], dict[str, str]]] = [
     (["Office b 0 1", "Clinic b 0 0"], {"bank b 0": "0 Clinic"}),
     (["Office b 0 1", "shop b 0 0"], {"bank b 0": "1 Office"}),
     (["Office b 0 1", "- b 0 0"], {"bank b 0": "0 None"}),
+    (["Office mine 0 1", "Office. mine 0 0"], {"Office mine 0": "0 Office"}),
     (["Office unknown 0 1", "shop unknown 0 1"], {}),
 ]
 SCRIPT = """
@@ -54,13 +56,14 @@ url, asked, told = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
 database = Database(url)
 rows = [(100.0 + at, name, int(place), who, who, "{}", "{}") for at, (who, name, place) in enumerate(asked)]
 labels = [
-    (name, int(place), not who.islower(), who.strip("-"), label, 5.0 + at)
+    (name, int(place), not who.islower() and who[-1] != ".", who.strip("-."), label, 5.0 + at)
     for at, (who, name, place, label) in enumerate(told)
 ]
 # Of those that wait together, the journal writes one for each caller and record: the last.
 labels = list({label[:4]: label for label in labels}.values())
 for new in sys.argv[4].split():
     database.write(rows if new == "rows" else [], labels if new == "labels" else [])
+assert len(list(database.read(0.0, False))) in (0, len(asked))
 print(json.dumps([(f"{r[3]} {r[1]} {r[2]}", f"{r[6]} {r[8]}") for r in database.read(0.0, True)]))
 """
 

@@ -271,14 +271,18 @@ def test_keys_that_keep_the_right_to_label_everything_are_named(
 ) -> None:
     for path, content in written.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
-        keys = [{"name": each, "since": SINCE[each]} for each in content if each in SINCE]
+        keys = [
+            {"name": each, "since": SINCE[each]} for each in content if each in SINCE
+        ]
         text = content if isinstance(content, str) else json.dumps({"keys": keys})
         (tmp_path / path).write_text(text)
     found = checked(tmp_path, "api_key")
     assert [named in message for message in found if named] == [True] * bool(named)
     assert len(found) == bool(named)
     shutil.rmtree(tmp_path / "tools")
-    assert checked(tmp_path, "api_key", "none") == [], "without a log there are no labels"
+    assert (
+        checked(tmp_path, "api_key", "none") == []
+    ), "without a log there are no labels"
 
 
 @pytest.mark.parametrize(
@@ -391,8 +395,12 @@ def test_the_tools_run_the_copier_that_the_template_asks_for() -> None:
 
 def test_the_page_has_the_same_codes_and_cures() -> None:
     page = (ROOT / "docs" / "updating.md").read_text("utf-8")
-    assert "| `early-labels` | warning |" in page, "what options add has cures of its own"
-    page = "".join(line for line in page.splitlines(True) if "`early-labels`" not in line)
+    assert (
+        "| `early-labels` | warning |" in page
+    ), "what options add has cures of its own"
+    page = "".join(
+        line for line in page.splitlines(True) if "`early-labels`" not in line
+    )
     rows = re.findall(r"^\| `([a-z-]+)` \| (\w+) \| .* \| (.*) \|$", page, re.MULTILINE)
     cures = {
         code: (severity, cure.replace("{path}", "FILE"))

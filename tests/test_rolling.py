@@ -157,8 +157,17 @@ def test_services_of_two_releases_follow_the_commands_of_both(
         for service in (old, new):
             for key in (office, later):
                 until(service, body, key, 200, "2")
-        asked = {"a": (old, first), "b": (new, first), "c": (new, second), "d": (new, second)}
-        for name, (service, key) in {**asked, "e": (old, first), "f": (old, second)}.items():
+        asked = {
+            "a": (old, first),
+            "b": (new, first),
+            "c": (new, second),
+            "d": (new, second),
+        }
+        for name, (service, key) in {
+            **asked,
+            "e": (old, first),
+            "f": (old, second),
+        }.items():
             send = {**JSON, "X-API-Key": key, "X-Request-ID": name}
             assert service.ask("POST", "/predict", body, send).status == 200
         for name, service, key in (

@@ -83,7 +83,9 @@ class Log:
     def after(self, told: list[str], order: str) -> dict[str, str]:
         """Which labels count, once rows and labels are written in an order."""
         python = environment(template(), "harbour_pilot")
-        words = [json.dumps([line.split() for line in lines]) for lines in (ASKED, told)]
+        words = [
+            json.dumps([line.split() for line in lines]) for lines in (ASKED, told)
+        ]
         done = subprocess.run(
             [str(python), "-c", SCRIPT, self.postgres.url, *words, order],
             env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(self.folder / "src")},

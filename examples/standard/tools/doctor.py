@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["copier>=9.19,<10"]
 # ///
-"""Check this project against its template, and suggest fixes; `uv run tools/doctor.py` works where make fails."""
+"""Check this project against its template, and suggest fixes: `make doctor`. It needs nothing but uv."""
 
 import argparse
 import json

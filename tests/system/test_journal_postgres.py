@@ -52,12 +52,12 @@ SCRIPT = """
 import json, sys
 from harbour_pilot.kit.serve.logdb import Database
 
-url, asked, told = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
+url, asked, sent = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
 database = Database(url)
 rows = [(100.0 + at, name, int(place), who, who, "{}", "{}") for at, (who, name, place) in enumerate(asked)]
 labels = [
     (name, int(place), not who.islower() and who[-1] != ".", who.strip("-."), label, 5.0 + at)
-    for at, (who, name, place, label) in enumerate(told)
+    for at, (who, name, place, label) in enumerate(sent)
 ]
 # Of those that wait together, the journal writes one for each caller and record: the last.
 labels = list({label[:4]: label for label in labels}.values())
@@ -80,11 +80,11 @@ class Log:
                 (folder / path).write_bytes(content)
         postgres.sql(DROP)
 
-    def after(self, told: list[str], order: str) -> dict[str, str]:
+    def after(self, sent: list[str], order: str) -> dict[str, str]:
         """Which labels count, once rows and labels are written in an order."""
         python = environment(template(), "harbour_pilot")
         words = [
-            json.dumps([line.split() for line in lines]) for lines in (ASKED, told)
+            json.dumps([line.split() for line in lines]) for lines in (ASKED, sent)
         ]
         done = subprocess.run(
             [str(python), "-c", SCRIPT, self.postgres.url, *words, order],
@@ -106,9 +106,9 @@ def log(tmp_path: Path, postgres: Postgres) -> Log:
 def test_a_label_counts_for_the_callers_own_rows_or_for_all_by_right(
     order: str, log: Log
 ) -> None:
-    for told, expected in LABELLED:
+    for sent, expected in LABELLED:
         log.postgres.sql(DROP)
-        assert log.after(told, order) == expected, told
+        assert log.after(sent, order) == expected, sent
 
 
 def test_a_log_of_an_earlier_release_is_read_and_goes_on(log: Log) -> None:

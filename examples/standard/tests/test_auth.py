@@ -273,7 +273,7 @@ def test_a_right_goes_with_its_key(service: TestClient, callers: Callers, keys: 
     assert "old" not in callers.labellers
 
 
-def test_nobody_gains_a_right_by_what_happens_to_its_file(
+def test_no_key_gains_a_right_by_what_happens_to_the_file(
     service: TestClient, callers: Callers, keys: Path
 ) -> None:
     own, office = call("keys", "add", "own"), call("keys", "add", "office", "--labels")

@@ -60,7 +60,7 @@ ASKED += [("Office", "mine", 0)]
 
 @pytest.mark.parametrize("early", [True, False], ids=["label first", "row first"])
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("sent", "expected"),
     [
         ([label("a", "1", 5, "shop")], {("shop", "a", 0): ("1", "shop")}),
         ([label("a", "1", 5, "shop", place=1)], {("shop", "a", 1): ("1", "shop")}),
@@ -89,14 +89,14 @@ ASKED += [("Office", "mine", 0)]
             [label("mine", "1", 5, "Office"), ("mine", 0, False, "Office", "0", 6.0)],
             {("Office", "mine", 0): ("0", "Office")},
         ),
-        ([label("nobody's", "1", 5, "Office"), label("nobody's", "1", 5, "shop")], {}),
+        ([label("unknown", "1", 5, "Office"), label("unknown", "1", 5, "shop")], {}),
     ],
 )
 def test_a_label_counts_for_the_callers_own_rows_or_for_all_by_right(
-    database: Database, early: bool, told: list[Label], expected: dict[tuple[str, str, int], tuple[str, str]]
+    database: Database, early: bool, sent: list[Label], expected: dict[tuple[str, str, int], tuple[str, str]]
 ) -> None:
     asked = [(100.0, name, place, who, who, "{}", "{}") for who, name, place in ASKED]
-    written: list[tuple[list[Row], list[Label]]] = [([], told), (asked, [])]
+    written: list[tuple[list[Row], list[Label]]] = [([], sent), (asked, [])]
     for new in written if early else written[::-1]:
         database.write(*new)
     found = {(row[3], row[1], row[2]): (row[6], row[8]) for row in database.read(0.0, True)}

@@ -121,7 +121,7 @@ def change_labels(path: Path, keys: tuple[Key, ...], labeller: Key | None) -> No
     try:
         before = may_label(path)
     except UserError:
-        # A damaged file must not keep anybody from revoking a key.
+        # A damaged file must not prevent the revocation of a key.
         if labeller:
             raise
         return

@@ -17,7 +17,7 @@ from tests import quick
 from tests.checkout import bare_environment
 from tests.ownership import row
 from tests.releases import Follower, Template, git
-from tests.rendering import ANSWERS_FILE, ROOT, settings
+from tests.rendering import ANSWERS_FILE, ROOT, render_tree, settings
 from tests.trees import template
 
 Change = Callable[[Path], object]
@@ -239,6 +239,124 @@ def test_every_code_is_tried() -> None:
     assert {code for code, _ in CASES} | {"missing-tool"} == doctor.CODES.keys()
 
 
+def checked(project: Path, code: str, **answers: str) -> list[str]:
+    """The findings of one code that contributed checks make of a project that has nothing else."""
+    (project / "tools").mkdir(exist_ok=True)
+    for path, content in render_tree({"preset": "custom", **answers}).items():
+        if path.startswith("tools/doctor"):
+            (project / path).write_bytes(content)
+    done = run(project, "--json", "--offline")
+    findings = json.loads(done.stdout)["findings"]
+    return [each["message"] for each in findings if each["code"] == code]
+
+
+def labels(project: Path, auth: str, log: str = "sqlite") -> list[str]:
+    return checked(project, "early-labels", auth=auth, prediction_log=log)
+
+
+SINCE = {"early": "2026-01-31T12:00:00+00:00", "later": "2026-12-31T12:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("written", "named"),
+    [
+        ({}, None),
+        ({"keys/keys.json": ["later"]}, None),
+        ({"keys/keys.json": ["later", "early"]}, "early may label"),
+        ({".env": "KEYS=else/where.json\n", "else/where.json": ["early"]}, "early may"),
+        ({"keys/keys.json": "{"}, None),
+        ({"keys/keys.json": "[]"}, None),
+        ({"keys/keys.json": '{"keys": [{"name": "a", "since": 1}]}'}, None),
+    ],
+)
+def test_keys_that_keep_the_right_to_label_everything_are_named(
+    tmp_path: Path, written: dict[str, str | list[str]], named: str | None
+) -> None:
+    for path, content in written.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        keys = [
+            {"name": each, "since": SINCE[each]} for each in content if each in SINCE
+        ]
+        text = content if isinstance(content, str) else json.dumps({"keys": keys})
+        (tmp_path / path).write_text(text)
+    found = labels(tmp_path, "api_key")
+    assert [named in message for message in found if named] == [True] * bool(named)
+    assert len(found) == bool(named)
+    shutil.rmtree(tmp_path / "tools")
+    assert (
+        labels(tmp_path, "api_key", "none") == []
+    ), "without a log there are no labels"
+
+
+PERSONAL = "columns: [{name: who, pii: true, categories: [Ann]}, {name: age, pii: true}, {name: kind, categories: [a]}]"
+CHAMPION = '{"version": "7"}'
+
+
+@pytest.mark.parametrize(
+    ("written", "named"),
+    [
+        ({}, []),
+        ({"schema.yaml": PERSONAL}, ["who is personal, and its values are listed"]),
+        ({"schema.yaml": "columns: [3]"}, []),
+        ({"schema.yaml": "{"}, []),
+        ({"store/champion.json": "{", "store/versions/7/schema.yaml": PERSONAL}, []),
+        (
+            {"store/champion.json": CHAMPION, "store/versions/7/schema.yaml": PERSONAL},
+            ["version 7, which serves, holds the values of who"],
+        ),
+        (
+            {
+                ".env": "STORE=models\n",
+                "models/champion.json": CHAMPION,
+                "models/versions/7/schema.yaml": PERSONAL,
+                "store/champion.json": "{",
+            },
+            ["version 7, which serves, holds the values of who"],
+        ),
+    ],
+)
+def test_personal_columns_whose_values_are_listed_are_named(
+    tmp_path: Path, written: dict[str, str], named: list[str]
+) -> None:
+    for path, content in written.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(content)
+    found = checked(tmp_path, "personal-values")
+    assert len(found) == len(named)
+    assert all(text in message for text, message in zip(named, found, strict=True))
+    assert "Ann" not in "".join(found)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ("", False),
+        ("JWT_SECRET=a\n", True),
+        ("export JWT_KEYS_URL=https://example.com\n", True),
+        ("JWT_SECRET=a\nLABEL_ROLE=label\n", False),
+        ("JWT_SECRET=a\nLABEL_ROLE=\n", True),
+        ("# JWT_SECRET=a\n", False),
+    ],
+)
+def test_tokens_that_keep_the_right_to_label_everything_are_named(
+    tmp_path: Path, settings: str, named: bool
+) -> None:
+    (tmp_path / ".env").write_text(settings)
+    found = labels(tmp_path, "jwt")
+    assert ["LABEL_ROLE is not set" in message for message in found] == [True] * named
+
+
+def test_a_check_in_conflict_does_not_end_the_doctor(project: Path) -> None:
+    (project / "tools" / "doctor_labels.py").write_text(MARKED)
+    assert [each.code for each in doctor.examine(project, network=False)] == [
+        "conflict-marker"
+    ]
+    done = run(project, "--json", "--offline")
+    assert [each["code"] for each in json.loads(done.stdout)["findings"]] == [
+        "conflict-marker"
+    ]
+
+
 def test_what_is_yours_or_shared_may_be_edited(project: Path) -> None:
     for path in git(project, "ls-files").splitlines():
         if doctor.owner(path) == "yours":
@@ -319,6 +437,12 @@ def test_the_tools_run_the_copier_that_the_template_asks_for() -> None:
 
 def test_the_page_has_the_same_codes_and_cures() -> None:
     page = (ROOT / "docs" / "updating.md").read_text("utf-8")
+    assert (
+        "| `early-labels` | warning |" in page
+    ), "what options add has cures of its own"
+    page = "".join(
+        line for line in page.splitlines(True) if "`early-labels`" not in line
+    )
     rows = re.findall(r"^\| `([a-z-]+)` \| (\w+) \| .* \| (.*) \|$", page, re.MULTILINE)
     cures = {
         code: (severity, cure.replace("{path}", "FILE"))

@@ -1,6 +1,7 @@
 """While a deploy rolls, an earlier release and this one share a store, keys and a log; afterwards a project goes on with them."""
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -67,6 +68,15 @@ class Side:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def labels(self, *columns: str) -> Any:
+        """What its export writes of the predictions that have labels."""
+        self.run("export-log", "log.parquet", "--labelled")
+        read = (
+            "import pandas, sys; table = pandas.read_parquet('log.parquet').sort_values('request_id'); "
+            "print(table[sys.argv[1:]].to_json(orient='values'))"
+        )
+        return json.loads(self.python("-c", read, *columns))
+
     def served(self, log: Path) -> Any:
         return serving(self.project, log, **self.settings)
 
@@ -129,7 +139,7 @@ def test_services_of_two_releases_follow_the_commands_of_both(
     first = before.run("keys", "add", "first").strip()
     data = after.project.folder / "data"
     shutil.copytree(before.project.folder / "data", data, dirs_exist_ok=True)
-    body, _ = example(before.project)
+    body, label = example(before.project)
     with (
         before.served(tmp_path / "before.log") as old,
         after.served(tmp_path / "after.log") as new,
@@ -142,12 +152,57 @@ def test_services_of_two_releases_follow_the_commands_of_both(
         after.run("promote")
         for service in (old, new):
             until(service, body, second, 200, "2")
+        office = after.run("keys", "add", "office", "--labels").strip()
+        later = before.run("keys", "add", "later").strip()
+        for service in (old, new):
+            for key in (office, later):
+                until(service, body, key, 200, "2")
+        asked = {
+            "a": (old, first),
+            "b": (new, first),
+            "c": (new, second),
+            "d": (new, second),
+        }
+        for name, (service, key) in {
+            **asked,
+            "e": (old, first),
+            "f": (old, second),
+        }.items():
+            send = {**JSON, "X-API-Key": key, "X-Request-ID": name}
+            assert service.ask("POST", "/predict", body, send).status == 200
+        for name, service, key in (
+            ("a", new, office),
+            ("b", new, second),
+            ("c", new, second),
+            ("d", new, first),
+            ("e", old, later),
+            ("f", new, later),
+        ):
+            said = json.dumps({"request_id": name, "label": label})
+            send = {**JSON, "X-API-Key": key}
+            assert service.ask("POST", "/feedback", said, send).status == 202
         # The earlier one's again, as after a revert.
         before.run("keys", "revoke", "first")
         before.run("rollback")
         for service in (old, new):
             until(service, body, first, 401, "")
             until(service, body, second, 200, "1")
+            service.stop()
+    # The earlier release knows no label that counts for one caller alone, nor who sent any.
+    assert before.labels("request_id") == [["a"], ["d"], ["e"], ["f"]]
+    assert after.labels("request_id", "labelled_by") == [
+        ["a", "office"],
+        ["c", "second"],
+        ["d", "first"],
+        ["e", None],
+        ["f", "later"],
+    ]
+    listed = after.run("keys", "list")
+    assert re.findall(r"(\w+) .* (all|own) ", listed) == [
+        ("second", "own"),
+        ("office", "all"),
+        ("later", "all"),
+    ]
 
 
 @pytest.mark.parametrize("version", EACH)
@@ -173,8 +228,6 @@ def test_a_project_serves_on_after_its_update(
             said = json.dumps({"request_id": name, "label": label})
             assert service.ask("POST", "/feedback", said, send).status == 202
         service.stop()
-    project.run("export-log", "log.parquet", "--labelled")
-    read = (
-        "import pandas; print(*sorted(pandas.read_parquet('log.parquet').request_id))"
-    )
-    assert project.python("-c", read) == "after before\n"
+    found = project.labels("request_id", "labelled_by")
+    assert found == [["after", "shop"], ["before", "shop"]]
+    assert "all" in project.run("keys", "list"), "what could label goes on to"

@@ -2,14 +2,128 @@
 
 import json
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.checks.environment import environment
+from tests.rendering import render_tree
+from tests.trees import template
+
 from .logged import Service, served, until
 from .postgres import Postgres, missing_parts
 from .project import Project, with_store
+
+DROP = "DROP TABLE IF EXISTS predictions, labels, caller_labels"
+ASKED = ["shop a 0", "shop a 1", "shop same 0", "bank same 0", "bank b 0"]
+ASKED += ["Office mine 0"]
+"""Caller, request id and place of each prediction."""
+# Caller, request id, place and label, in the order in which they are sent: a caller whose name begins with a capital may
+# label everything, unless a dot follows, and - is none that is known. What then counts, and who sent it.
+LABELLED: list[tuple[list[str], dict[str, str]]] = [
+    (["shop a 0 1"], {"shop a 0": "1 shop"}),
+    (["shop a 1 1"], {"shop a 1": "1 shop"}),
+    (["bank a 0 1", "shop b 0 1"], {}),
+    (["shop a 0 1", "bank a 0 0"], {"shop a 0": "1 shop"}),
+    (["bank same 0 0"], {"bank same 0": "0 bank"}),
+    (
+        ["shop same 0 1", "bank same 0 0"],
+        {"shop same 0": "1 shop", "bank same 0": "0 bank"},
+    ),
+    (["bank b 0 1", "bank b 0 0"], {"bank b 0": "0 bank"}),
+    (["Office a 1 1"], {"shop a 1": "1 Office"}),
+    (
+        ["shop same 0 1", "Office same 0 0"],
+        {"shop same 0": "0 Office", "bank same 0": "0 Office"},
+    ),
+    (
+        ["Office same 0 0", "shop same 0 1"],
+        {"shop same 0": "1 shop", "bank same 0": "0 Office"},
+    ),
+    (["Office b 0 1", "Clinic b 0 0"], {"bank b 0": "0 Clinic"}),
+    (["Office b 0 1", "shop b 0 0"], {"bank b 0": "1 Office"}),
+    (["Office b 0 1", "- b 0 0"], {"bank b 0": "0 None"}),
+    (["Office mine 0 1", "Office. mine 0 0"], {"Office mine 0": "0 Office"}),
+    (["Office unknown 0 1", "shop unknown 0 1"], {}),
+]
+SCRIPT = """
+import json, sys
+from harbour_pilot.kit.serve.logdb import Database
+
+url, asked, sent = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
+database = Database(url)
+rows = [(100.0 + at, name, int(place), who, who, "{}", "{}") for at, (who, name, place) in enumerate(asked)]
+labels = [
+    (name, int(place), not who.islower() and who[-1] != ".", who.strip("-."), label, 5.0 + at)
+    for at, (who, name, place, label) in enumerate(sent)
+]
+# Of those that wait together, the journal writes one for each caller and record: the last.
+labels = list({label[:4]: label for label in labels}.values())
+for new in sys.argv[4].split():
+    database.write(rows if new == "rows" else [], labels if new == "labels" else [])
+assert len(list(database.read(0.0, False))) in (0, len(asked))
+print(json.dumps([(f"{r[3]} {r[1]} {r[2]}", f"{r[6]} {r[8]}") for r in database.read(0.0, True)]))
+"""
+
+
+class Log:
+    """The log's own code in the shared environment, on a database without tables."""
+
+    def __init__(self, folder: Path, postgres: Postgres) -> None:
+        self.folder, self.postgres = folder, postgres
+        answers = {"package_name": "harbour_pilot", "prediction_log": "postgres"}
+        for path, content in render_tree({"preset": "custom", **answers}).items():
+            if path.startswith("src/"):
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(content)
+        postgres.sql(DROP)
+
+    def after(self, sent: list[str], order: str) -> dict[str, str]:
+        """Which labels count, once rows and labels are written in an order."""
+        python = environment(template(), "harbour_pilot")
+        words = [
+            json.dumps([line.split() for line in lines]) for lines in (ASKED, sent)
+        ]
+        done = subprocess.run(
+            [str(python), "-c", SCRIPT, self.postgres.url, *words, order],
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(self.folder / "src")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return dict(json.loads(done.stdout))
+
+
+@pytest.fixture
+def log(tmp_path: Path, postgres: Postgres) -> Log:
+    return Log(tmp_path, postgres)
+
+
+@pytest.mark.parametrize("order", ["rows labels", "labels rows"])
+def test_a_label_counts_for_the_callers_own_rows_or_for_all_by_right(
+    order: str, log: Log
+) -> None:
+    for sent, expected in LABELLED:
+        log.postgres.sql(DROP)
+        assert log.after(sent, order) == expected, sent
+
+
+def test_a_log_of_an_earlier_release_is_read_and_goes_on(log: Log) -> None:
+    """Its services may label at the same time; who called is then not known."""
+    log.after([], "rows")
+    log.postgres.sql("DROP TABLE caller_labels")
+    earlier = (
+        "INSERT INTO labels VALUES ('a', 0, '%s', to_timestamp(%s)) ON CONFLICT (request_id, place) "
+        "DO UPDATE SET label = excluded.label, at = excluded.at WHERE excluded.at >= labels.at"
+    )
+    log.postgres.sql(earlier % (7, 1))
+    assert log.after([], "") == {"shop a 0": "7 None"}, "nothing is written"
+    assert log.after(["Office a 0 2"], "labels") == {"shop a 0": "2 Office"}
+    log.postgres.sql(earlier % (8, 100))
+    assert log.after(["shop a 0 3"], "labels") == {"shop a 0": "8 None"}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +148,7 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture
 def service(project: Project, postgres: Postgres) -> Iterator[Service]:
     """The service on a database without tables."""
-    postgres.sql("DROP TABLE IF EXISTS predictions, labels")
+    postgres.sql(DROP)
     with served(project, postgres.url) as service:
         yield service
 
@@ -133,7 +247,7 @@ def test_frozen(service: Service, postgres: Postgres) -> None:
 def test_tables_dropped(service: Service, postgres: Postgres) -> None:
     service.ask(1)
     until("logged", lambda: holds_all(postgres, service))
-    postgres.sql("DROP TABLE predictions, labels")
+    postgres.sql(DROP)
     service.asked.clear()
     service.ask(5)
     until("logged", lambda: holds_all(postgres, service))
@@ -150,7 +264,7 @@ def test_what_waits_is_written_before_the_end(
 def test_beyond_the_buffer_it_drops_the_newest_and_counts_them(
     project: Project, postgres: Postgres
 ) -> None:
-    postgres.sql("DROP TABLE IF EXISTS predictions, labels")
+    postgres.sql(DROP)
     postgres.kill()
     try:
         with served(project, postgres.url, LOG_BUFFER_BYTES="10000") as service:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from fraud_watch import cli
 from fraud_watch.kit import UserError, access, files
-from fraud_watch.kit.access import Access, hashed, load
+from fraud_watch.kit.access import DEVELOPMENT, Access, hashed, load
 from fraud_watch.kit.serve import auth
 from fraud_watch.kit.serve.app import create_app
 from fraud_watch.kit.serve.auth import Auth
@@ -25,13 +25,15 @@ LET_IN = "no model is promoted yet"
 
 
 class Callers(Part):
-    """Remembers who called."""
+    """Remembers who called, and who of them may label what others asked for."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.labellers: set[str] = set()
 
     def ended(self, call: Call) -> None:
         self.names.append(call.caller)
+        (self.labellers.add if call.labels_all else self.labellers.discard)(call.caller)
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +71,16 @@ def asked(service: TestClient, key: str = "", path: str = "/predict", method: st
     if response.status_code == 401:
         assert "X-API-Key" in response.headers["www-authenticate"]
     return f"{response.status_code} {response.json()['detail']}"
+
+
+def early(keys: Path, name: str) -> str:
+    """Add a key as the command of v0.2 does."""
+    key = f"the key of {name}"
+    since = "2026-01-31T12:00:00+00:00"
+    new = access.Key(name=name, sha256=hashed(key.encode()), since=since)
+    known = load(keys).keys if keys.exists() else ()
+    files.replace(keys, access.Keys(keys=(*known, new)).model_dump_json())
+    return key
 
 
 def until(service: TestClient, key: str, said: str) -> None:
@@ -234,16 +246,77 @@ def test_a_file_that_breaks_later_leaves_the_keys_of_before(service: TestClient,
         raise AssertionError("it still complains")
 
 
+def test_labelling_for_others_is_a_right_that_early_keys_keep(
+    service: TestClient, callers: Callers, keys: Path
+) -> None:
+    given = {name: early(keys, name) for name in ("old", "older")}
+    given |= {"own": call("keys", "add", "own"), "office": call("keys", "add", "office", "--labels")}
+    given["later"] = early(keys, "later")
+    for key in given.values():
+        until(service, key, LET_IN)
+    assert callers.labellers - {""} == {"old", "older", "office", "later"}
+    rows = [[cell.strip() for cell in line.split("│")] for line in call("keys", "list").splitlines()]
+    whose = {row[1]: row[4] for row in rows if len(row) == 6}
+    assert whose == {name: "own" if name in ("own", DEVELOPMENT) else "all" for name in (*given, DEVELOPMENT)}
+
+
+def test_a_right_goes_with_its_key(service: TestClient, callers: Callers, keys: Path) -> None:
+    call("keys", "add", "office", "--labels")
+    call("keys", "add", "clinic", "--labels")
+    call("keys", "revoke", "office")
+    assert access.may_label(keys) == {key.sha256 for key in load(keys).keys if key.name == "clinic"}
+    until(service, call("keys", "add", "office"), LET_IN)
+    assert "office" not in callers.labellers
+    early(keys, "old")
+    call("keys", "revoke", "old")
+    until(service, call("keys", "add", "old"), LET_IN)
+    assert "old" not in callers.labellers
+
+
+def test_no_key_gains_a_right_by_what_happens_to_the_file(
+    service: TestClient, callers: Callers, keys: Path
+) -> None:
+    own, office = call("keys", "add", "own"), call("keys", "add", "office", "--labels")
+    file = access.labels_file(keys)
+    good = file.read_text()
+    until(service, office, LET_IN)
+    file.write_text("{")
+    end = 'part_in_trouble{part="Auth"} 1.0'
+    for _ in range(1000):
+        if end in service.get("/metrics").text:
+            break
+        service.portal.call(anyio.sleep, 0.01)  # type: ignore[union-attr]
+    for key in (own, office):
+        assert LET_IN in asked(service, key)
+    assert callers.labellers & {"own", "office"} == {"office"}, "what was known holds"
+    part = Auth()
+    part.refresh()
+    assert "keys.labels.json is damaged" in part.trouble()
+    assert part.keys, "the keys themselves are good"
+    assert not part.labellers
+    with pytest.raises(UserError, match="is damaged: put a good one back, or remove it and revoke and add"):
+        call("keys", "add", "clinic", "--labels")
+    call("keys", "revoke", "own")
+    file.unlink()
+    part.refresh()
+    assert not part.trouble()
+    assert not part.labellers
+    file.write_text(good)
+    part.refresh()
+    assert len(part.labellers) == 1
+
+
 def test_changes_at_the_same_time_take_turns(keys: Path) -> None:
     for name in ("gone", "shop"):
         access.add(keys, name)
     with ThreadPoolExecutor(8) as pool:
-        made = [pool.submit(access.add, keys, f"caller-{number}") for number in range(8)]
+        made = [pool.submit(access.add, keys, f"caller-{number}", labels=True) for number in range(8)]
         made.append(pool.submit(call, "keys", "revoke", "gone"))
         for done in made:
             done.result()
     expected = {"shop", *(f"caller-{number}" for number in range(8))}
     assert {key.name for key in load(keys).keys} == expected
+    assert access.may_label(keys) == {key.sha256 for key in load(keys).keys if key.name != "shop"}
 
 
 def test_a_change_by_a_command_that_knows_no_lock_is_not_undone(keys: Path) -> None:

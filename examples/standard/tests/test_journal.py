@@ -22,7 +22,7 @@ from fraud_watch.kit.columns import Column
 from fraud_watch.kit.schema import Schema, Target
 from fraud_watch.kit.serve import Refusal
 from fraud_watch.kit.serve.app import create_app
-from fraud_watch.kit.serve.front import Call
+from fraud_watch.kit.serve.front import Call, Part
 from fraud_watch.kit.serve.journal import Feedback, Journal, LogSettings, fitting, rows_of
 from fraud_watch.kit.serve.logdb import Database, Label, Logged, Row
 from fraud_watch.kit.settings import Settings
@@ -35,7 +35,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
-        self.labels: dict[tuple[str, int], Label] = {}
+        self.labels: dict[tuple[str, int, bool, str], Label] = {}
         self.fault: Exception | None = None
         self.forgotten: list[float] = []
         self.writing = threading.Event()
@@ -49,7 +49,7 @@ class Memory:
     def write(self, rows: Sequence[Row], labels: Sequence[Label]) -> None:
         self.ready()
         self.rows += rows
-        self.labels |= {label[:2]: label for label in labels}
+        self.labels |= {label[:4]: label for label in labels}
 
     def forget(self, before: float) -> int:
         self.forgotten.append(before)
@@ -60,8 +60,8 @@ class Memory:
 
     def logged(self) -> Iterator[Logged]:
         for at, name, place, version, _, inputs, answer in self.rows:
-            _, _, label, moment = self.labels.get((name, place), ("", 0, None, None))
-            yield at, name, place, version, inputs, answer, label, moment
+            *_, caller, label, moment = self.labels.get((name, place, True, ""), (None, None, None))
+            yield at, name, place, version, inputs, answer, label, moment, caller
 
 
 class Clock:
@@ -84,8 +84,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def by(version: str = "1", caller: str = "") -> Call:
-    return cast(Call, SimpleNamespace(path="/predict", id="one", version=version, caller=caller))
+def by(version: str = "1", caller: str = "", labels_all: bool = True) -> Call:
+    about = {"path": "/predict", "id": "one", "version": version, "caller": caller}
+    return cast(Call, SimpleNamespace(**about, labels_all=labels_all))
+
+
+class Callers(Part):
+    """Takes a header's word for who calls; those whose name begins with a capital may label everything."""
+
+    async def admit(self, call: Call) -> None:
+        call.caller = call.headers.get(b"x-caller", b"").decode()
+        call.labels_all = call.caller[:1].isupper()
 
 
 @pytest.fixture
@@ -247,7 +256,7 @@ def test_what_could_not_be_written_is_counted_at_the_end(
 ) -> None:
     memory.fault = OSError("no space left")
     journal.answered(by(), b"{}", b"{}")
-    journal.feedback(Feedback(request_id="one", label=target_value(schema)))
+    journal.feedback(Feedback(request_id="one", label=target_value(schema)), by())
 
     async def life() -> None:
         await journal.start()
@@ -290,7 +299,36 @@ def test_a_label_may_be_told_again_and_the_last_counts(
         assert (told.status_code, told.json()) == (202, {"status": "taken"})
         label = other
     until(lambda: memory.labels)
-    assert json.loads(memory.labels["early", 2][2]) == pytest.approx(label)
+    assert json.loads(memory.labels["early", 2, True, ""][4]) == pytest.approx(label)
+
+
+def test_a_label_is_kept_with_its_caller_and_what_the_caller_may_label(
+    shop: Store, journal: Journal, memory: Memory, schema: Schema
+) -> None:
+    records = {"records": schema.records(schema.sample(2, seed=5))}
+    with TestClient(create_app(Settings(store=shop.root), [Callers(), journal])) as service:
+        for caller in ("shop", "bank", "Office"):
+            sent = {"X-Caller": caller, "X-Request-ID": "same"}
+            for index in (0, 1):
+                label = {"request_id": "same", "index": index, "label": target_value(schema)}
+                assert service.post("/feedback", json=label, headers=sent).status_code == 202
+            assert service.post("/predict/batch", json=records, headers=sent).status_code == 200
+    callers = [(False, "bank"), (False, "shop"), (True, "Office")]
+    assert sorted(memory.labels) == sorted(("same", index, *who) for who in callers for index in (0, 1))
+    assert sorted(row[1:5] for row in memory.rows) == sorted(
+        ("same", place, "1", who) for _, who in callers for place in (0, 1)
+    )
+
+
+def test_a_callers_name_is_the_same_with_its_labels_as_with_its_rows(
+    journal: Journal, memory: Memory, schema: Schema
+) -> None:
+    call = by(caller="c\0\ud800", labels_all=False)
+    journal.answered(call, b"{}", b"{}")
+    journal.feedback(Feedback(request_id="one", label=target_value(schema)), call)
+    journal.flush()
+    assert memory.rows[0][4] == "c?"
+    assert list(memory.labels) == [("one", 0, False, "c?")]
 
 
 def test_of_labels_that_wait_together_one_is_written_for_each_record(
@@ -299,10 +337,10 @@ def test_of_labels_that_wait_together_one_is_written_for_each_record(
     """A database refuses to change a row twice in one statement."""
     first = schema.target.classes[0] if schema.target.classes else 1.0
     for index, label in ((0, first), (1, first), (0, target_value(schema))):
-        journal.feedback(Feedback(request_id="a", index=index, label=label))
+        journal.feedback(Feedback(request_id="a", index=index, label=label), by())
     assert journal.take()
     assert [mark[:2] for mark in journal.marks.values()] == [("a", 0), ("a", 1)]
-    assert json.loads(journal.marks["a", 0][2]) == target_value(schema)
+    assert json.loads(journal.marks["a", 0, True, ""][4]) == target_value(schema)
     assert not journal.labels
 
 
@@ -438,9 +476,9 @@ NOON, LATER = datetime(2024, 1, 1, 12), datetime(2024, 1, 1, 13)
 
 
 def logged_of(kind: str, sent: Any, told: Any, label: Any) -> Logged:
-    """A request of noon whose label came an hour later, if it did."""
+    """A request of noon, labelled by the bank an hour later if at all."""
     moments = [moment.replace(tzinfo=UTC).timestamp() for moment in (NOON, LATER)]
-    known = (None, None) if label is None else (json.dumps(label), moments[1])
+    known = (None, None, None) if label is None else (json.dumps(label), moments[1], "bank")
     return moments[0], "r", 2, "7", json.dumps({kind: sent}), json.dumps({"prediction": told}), *known
 
 
@@ -493,6 +531,7 @@ def test_the_export_has_each_value_as_its_type(
             "model_version": "7",
             "prediction": as_told(told),
             "labelled_at": None if label is None else LATER,
+            "labelled_by": None if label is None else "bank",
             "sent": written,
             "the goal": None if label is None else as_told(label),
         }

@@ -127,12 +127,14 @@ def test_a_header_that_is_sent_again_counts_again(client: TestClient) -> None:
 
 @pytest.mark.parametrize(("client", "address"), [(("10.0.0.1", 50_000), "10.0.0.1"), (None, "")])
 def test_a_call_has_an_address_and_an_id(client: object, address: str) -> None:
-    async def call() -> Call:
-        return Call({"method": "GET", "path": "/", "headers": [], "client": client})
+    async def calls() -> list[Call]:
+        return [Call({"method": "GET", "path": "/", "headers": [], "client": client}) for _ in range(50)]
 
-    made = asyncio.run(call())
-    assert made.client == address
-    assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]+", made.id)
+    made = asyncio.run(calls())
+    assert {call.client for call in made} == {address}
+    assert all(re.fullmatch("[0-9a-f]{32}", call.id) for call in made)
+    for place in range(0, 32, 4):
+        assert len({call.id[place : place + 4] for call in made}) > 40, "no part of an id follows from others"
 
 
 def test_an_answer_has_an_id_and_safe_headers(client: TestClient, schema: Schema) -> None:

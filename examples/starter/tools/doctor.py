@@ -2,16 +2,13 @@
 # requires-python = ">=3.11"
 # dependencies = ["copier>=9.19,<10"]
 # ///
-"""What ails this project as one that follows a template, and the cure of each: `make doctor`.
-
-It looks at the repository, and compares it with what the template renders. It changes nothing, unless
-`--restore` names a file. It needs nothing of the project: `uv run tools/doctor.py` works where make fails.
-"""
+"""Check this project against its template, and suggest fixes: `make doctor`. It needs nothing but uv."""
 
 import argparse
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -28,8 +25,7 @@ import yaml
 ANSWERS = ".copier-answers.yml"
 # A fork puts a number of its own behind upstream's three, as in v1.4.0.1.
 RELEASE = re.compile(r"v?\d+(\.\d+)+")
-SUPPORTED = 2
-"""So many minor versions are supported: the newest, and those before it."""
+SUPPORTED = 2  # minor versions: the newest, and those before it
 MARKERS = re.compile(rb"^(?:# )?<{7} .*?^(?:# )?={7}\r?$.*?^(?:# )?>{7} ", re.MULTILINE | re.DOTALL)
 WITHOUT_VALUE = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=\s*(?:#.*)?$", re.MULTILINE)
 ABBREVIATED = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/", "git+": ""}
@@ -106,9 +102,8 @@ def address(source: str) -> str:
 @cache
 def releases(source: str) -> tuple[str, ...]:
     """All releases of a template, the oldest first; OSError says why they cannot be had."""
-    lines = git(Path(), "ls-remote", "--tags", "--refs", "--", address(source)).splitlines()
-    names = (line.partition("refs/tags/")[2] for line in lines)
-    return tuple(sorted(filter(RELEASE.fullmatch, names), key=number))
+    listing = git(Path(), "ls-remote", "--tags", "--refs", "--", address(source))
+    return tuple(sorted(filter(RELEASE.fullmatch, re.findall("refs/tags/(.+)", listing)), key=number))
 
 
 def number(version: str) -> tuple[int, ...]:
@@ -153,8 +148,7 @@ def render(project: Path, origin: Origin) -> dict[str, bytes]:
         done = subprocess.run(command, check=False, cwd=project, capture_output=True, text=True)
         if done.returncode:
             raise ValueError(last_line(done.stderr))
-        files = (path for path in made.rglob("*") if path.is_file())
-        return {path.relative_to(made).as_posix(): path.read_bytes() for path in files}
+        return {p.relative_to(made).as_posix(): p.read_bytes() for p in made.rglob("*") if p.is_file()}
 
 
 def last_line(text: str) -> str:
@@ -168,12 +162,12 @@ def same(one: bytes, other: bytes) -> bool:
 
 
 def examine(project: Path, *, network: bool = True) -> list[Finding]:
-    """All that ails a project. Without the network, nothing is compared with the template."""
+    """Find all that is wrong with a project. Without the network, nothing is compared with the template."""
     missing = [tool for tool, found in (("git", shutil.which("git")), ("uv", uv())) if not found]
     found = [finding("missing-tool", tool, f"{tool} cannot be found") for tool in missing]
     if "git" not in missing:
         found += unsettled(project)
-    found += settings(project)
+    found += [*settings(project), *contributed(project)]
     if "uv" not in missing and not {each.path for each in found} & {"pyproject.toml", "uv.lock"}:
         found += lock(project, network)
     try:
@@ -192,8 +186,7 @@ def unsettled(project: Path) -> Iterator[Finding]:
     except OSError:
         yield finding("no-repository", ".", "the project is in no git repository: nothing can be taken back")
         return
-    entries = git(project, "ls-files", "-z", "--unmerged").split("\0")
-    unmerged = {entry.partition("\t")[2] for entry in entries if entry}
+    unmerged = {e.partition("\t")[2] for e in git(project, "ls-files", "-z", "--unmerged").split("\0")}
     for path in sorted({*filter(None, listed.split("\0"))}):
         file = project / path
         if file.is_file() and MARKERS.search(file.read_bytes()):
@@ -210,6 +203,13 @@ def settings(project: Path) -> Iterator[Finding]:
     file = project / ".env"
     for name in WITHOUT_VALUE.findall(file.read_text("utf-8")) if file.is_file() else ():
         yield finding("setting-without-value", ".env", f"{name} is set to nothing, which is not its default")
+
+
+def contributed(project: Path) -> Iterator[Finding]:
+    """Run the checks that options bring: `check` in each doctor_*.py next to this file."""
+    for file in sorted(Path(__file__).parent.glob("doctor_*.py")):
+        with suppress(SyntaxError):  # it is in conflict, which is a finding already
+            yield from (Finding(*found) for found in runpy.run_path(str(file))["check"](project))
 
 
 def lock(project: Path, network: bool) -> Iterator[Finding]:
@@ -233,8 +233,7 @@ def followed(project: Path, origin: Origin, told: Collection[str]) -> Iterator[F
         yield finding("source-unreachable", ANSWERS, f"the template cannot be reached: {error}")
         return
     if origin.version not in known:
-        what = origin.version or "no version"
-        yield finding("unknown-version", ANSWERS, f"{what} is recorded, which is no release of the template")
+        yield finding("unknown-version", ANSWERS, f"{origin.version or 'no version'} is no known release")
         return
     newer, now = known[known.index(origin.version) + 1 :], f"the project follows {origin.version}"
     supported = sorted({number(release)[:2] for release in known})[-SUPPORTED:]
@@ -287,12 +286,11 @@ def main() -> None:
         sys.exit(f"doctor: {error}")
     found = examine(project, network=not options.offline)
     if options.json:
-        report = {"version": version, "newest": newest, "findings": [asdict(each) for each in found]}
-        print(json.dumps(report, indent=2))
+        findings = [asdict(each) for each in found]
+        print(json.dumps({"version": version, "newest": newest, "findings": findings}, indent=2))
     else:
-        release = f"Slipway {version or 'of no known version'}"
-        print("\n".join([f"{release}; newest: {newest or 'not known'}.", *map(in_words, found)]))
-        print(f"Findings: {len(found)}." if found else "Nothing to mend.")
+        print(f"Slipway {version or 'of no known version'}; newest: {newest or 'not known'}.")
+        print(*map(in_words, found), f"Findings: {len(found)}." if found else "Nothing to mend.", sep="\n")
     sys.exit(any(each.severity == "error" for each in found))
 
 

@@ -38,3 +38,11 @@ def replace(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+
+
+def append_secret(path: Path, lines: str) -> None:
+    """Append to a file of settings that only its owner may read from then on."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"\n{lines}" if path.stat().st_size else lines)

@@ -1,7 +1,10 @@
-"""Who may call: a key for each caller, of which only the hash is kept, in a file that services follow.
+"""The callers' keys, of which only hashes are kept, in a file that services follow.
 
-A key is 256 random bits. Nobody can try them all, so a plain SHA-256 of it gives nothing away; the slow
-hashes are for passwords, which people choose, and would cost each request far more than its prediction.
+A key is 256 random bits, too many to try, so its plain SHA-256 is safe to keep. The slow hashes are for
+passwords, which people choose, and would cost each request far more than its prediction.
+
+A file next to it lists the keys that may label predictions which other callers asked for. It is a file of
+its own because earlier releases, which may run at the same time, refuse a key with an unknown field.
 """
 
 import hashlib
@@ -20,7 +23,7 @@ from rich.table import Table
 
 from . import UserError
 from .columns import Part
-from .files import held, replace
+from .files import append_secret, held, replace
 from .settings import PROJECT, Environment
 
 HEADER = "X-API-Key"
@@ -29,11 +32,13 @@ ENV = Path(".env")
 verbs = typer.Typer(help="Who may call the service.", no_args_is_help=True)
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
+Hash = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 Caller = Annotated[str, typer.Argument(help="Whose key it is: letters, digits, and _ . @ -")]
+LABELS = "Let it label predictions that other callers asked for."
 
 
 class Access(Environment):
-    """Where the keys are, and what this machine's own commands send."""
+    """The file of keys, and the key that this machine's own commands send."""
 
     environment: str = DEVELOPMENT
     keys: Path = Path("keys", "keys.json")
@@ -42,15 +47,26 @@ class Access(Environment):
 
 class Key(Part):
     name: Name
-    sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    sha256: Hash
     since: str
     development: bool = False
+
+    @property
+    def early(self) -> bool:
+        """Made by v0.2 or before, when every key could label everything: they wrote UTC as +00:00."""
+        return not self.since.endswith("Z")
 
 
 class Keys(Part):
     """The file."""
 
     keys: tuple[Key, ...] = ()
+
+
+class Labels(Part):
+    """The file next to it: the keys that may label what other callers asked for, besides the early ones."""
+
+    sha256: tuple[Hash, ...] = ()
 
 
 def hashed(key: bytes) -> str:
@@ -68,21 +84,56 @@ def load(path: Path) -> Keys:
         raise UserError(f"{path} is damaged: put a good one back, or remove it and make new keys") from None
 
 
-def change(path: Path, changed: Callable[[tuple[Key, ...]], tuple[Key, ...]]) -> None:
-    """Put other keys into the file. Two commands at once take turns, so that none undoes the other's work."""
+def labels_file(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.labels.json")
+
+
+def may_label(path: Path) -> frozenset[str]:
+    """Return the hashes in the file next to ``path``. Without the file, only early keys have the right."""
+    file = labels_file(path)
+    try:
+        return frozenset(Labels.model_validate_json(file.read_bytes()).sha256)
+    except FileNotFoundError:
+        return frozenset()
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}") from None
+    except ValidationError:
+        again = f"revoke and add again (`{PROJECT} keys add NAME --labels`) the keys that need it"
+        raise UserError(f"{file} is damaged: put a good one back, or remove it and {again}") from None
+
+
+def change(
+    path: Path, changed: Callable[[tuple[Key, ...]], tuple[Key, ...]], labeller: Key | None = None
+) -> None:
+    """Replace the keys in the file, and let ``labeller`` label everything. Commands take turns."""
     with held(path):
         before = path.read_bytes() if path.exists() else None
         keys = changed(load(path).keys if before is not None else ())
         # A release that knows no lock may have written it.
         if before is not None and path.read_bytes() != before:
             raise UserError(f"{path} was changed at the same time: nothing was written, so run this again")
+        change_labels(path, keys, labeller)
         replace(path, Keys(keys=keys).model_dump_json(indent=2) + "\n")
 
 
-def add(path: Path, name: str, key: str = "", development: bool = False) -> str:
+def change_labels(path: Path, keys: tuple[Key, ...], labeller: Key | None) -> None:
+    """Add a key to those that may label everything, and remove those that are gone."""
+    try:
+        before = may_label(path)
+    except UserError:
+        # A damaged file must not prevent the revocation of a key.
+        if labeller:
+            raise
+        return
+    after = (before | {labeller.sha256} if labeller else before) & {key.sha256 for key in keys}
+    if after != before:
+        replace(labels_file(path), Labels(sha256=tuple(sorted(after))).model_dump_json(indent=2) + "\n")
+
+
+def add(path: Path, name: str, key: str = "", development: bool = False, labels: bool = False) -> str:
     """Keep the hash of a key; without one, of a new one."""
     key = key or secrets.token_urlsafe(32)
-    since = datetime.now(UTC).isoformat(timespec="seconds")
+    since = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     try:
         new = Key(name=name, sha256=hashed(key.encode()), since=since, development=development)
     except ValidationError:
@@ -94,12 +145,12 @@ def add(path: Path, name: str, key: str = "", development: bool = False) -> str:
             raise UserError(f"{name} has a key: {instead}")
         return (*known, new)
 
-    change(path, added)
+    change(path, added, new if labels else None)
     return key
 
 
 def prepare(access: Access) -> Access:
-    """Where there are no keys at all, make one for development; it works on no other machine."""
+    """Make a key for development if there is no file of keys; it works on no other machine."""
     if access.environment != DEVELOPMENT or access.keys.exists():
         return access
     return with_own_key(access)
@@ -109,16 +160,12 @@ def with_own_key(access: Access) -> Access:
     """Make a key for development, whose text goes into ``.env``."""
     key = add(access.keys, DEVELOPMENT, access.api_key, development=True)
     if not access.api_key:
-        before = ENV.read_text(encoding="utf-8") if ENV.exists() else ""
-        ENV.touch(mode=0o600)
-        ENV.chmod(0o600)
-        line = f"# Made for development on this machine; refused elsewhere.\nAPI_KEY={key}\n"
-        ENV.write_text(f"{before}\n{line}" if before else line, encoding="utf-8")
+        append_secret(ENV, f"# Made for development on this machine; refused elsewhere.\nAPI_KEY={key}\n")
     return access.model_copy(update={"api_key": key})
 
 
 def headers() -> dict[str, str]:
-    """What a request of this machine's own carries."""
+    """Return the headers that this machine's own requests need."""
     access = prepare(Access())
     if not access.api_key and access.environment == DEVELOPMENT:
         # Other callers have their keys already, and this machine has none.
@@ -129,17 +176,20 @@ def headers() -> dict[str, str]:
 
 
 @verbs.command("add")
-def add_key(name: Caller) -> None:
+def add_key(name: Caller, labels: Annotated[bool, typer.Option("--labels", help=LABELS)] = False) -> None:
     """Make a key for a caller. It is shown this once; running services take it within a second."""
-    typer.echo(add(Access().keys, name))
+    typer.echo(add(Access().keys, name, labels=labels))
 
 
 @verbs.command("list")
 def list_keys() -> None:
-    """List who has a key, and since when."""
-    listing = Table("name", "since", "for")
-    for key in load(Access().keys).keys:
-        listing.add_row(escape(key.name), key.since, DEVELOPMENT if key.development else "everywhere")
+    """List who has a key, since when, and whose predictions it may label."""
+    path = Access().keys
+    listing, labellers = Table("name", "since", "for", "labels"), may_label(path)
+    for key in load(path).keys:
+        where = DEVELOPMENT if key.development else "everywhere"
+        labels = "all" if key.early or key.sha256 in labellers else "own"
+        listing.add_row(escape(key.name), key.since, where, labels)
     Console().print(listing)
 
 

@@ -44,7 +44,7 @@ def write(schema: Schema, logged: "Iterator[Logged]", output: Path) -> int:
 
 
 def layout(schema: Schema) -> "pa.Schema":
-    """The columns of the table: those of the schema, the target, and what is known of the prediction."""
+    """Return the columns of the table: those of the prediction, of the schema, and the target."""
     import pyarrow as pa
 
     moment, text = pa.timestamp("us"), pa.string()
@@ -56,7 +56,7 @@ def layout(schema: Schema) -> "pa.Schema":
         kinds_of_labels = {type(label) for label in classes}
         target = kind.get(kinds_of_labels.pop(), text) if len(kinds_of_labels) == 1 else text
     fields = {"request_id": text, "index": pa.int64(), "predicted_at": moment, "model_version": text}
-    fields |= {"prediction": target, "labelled_at": moment}
+    fields |= {"prediction": target, "labelled_at": moment, "labelled_by": text}
     # A column of the schema that is called the same is what training needs.
     fields |= {column.header: kinds.get(column.type, text) for column in schema.columns}
     return pa.schema(list((fields | {schema.target.header: target}).items()))
@@ -67,14 +67,14 @@ def table(schema: Schema, logged: "list[Logged]", shape: "pa.Schema") -> "pa.Tab
 
     columns: dict[str, list[Any]] = {name: [] for name in shape.names}
     target = shape.field(schema.target.header).type
-    for at, name, place, version, inputs, answer, label, labelled in logged:
+    for at, name, place, version, inputs, answer, label, labelled, labeller in logged:
         record = json.loads(inputs)
         told = json.loads(answer)["prediction"]
         known = None if label is None else json.loads(label)
         if pa.types.is_string(target):
             told, known = str(told), None if known is None else str(known)
         row = {"request_id": name, "index": place, "predicted_at": moment_of(at), "model_version": version}
-        row |= {"prediction": told, "labelled_at": moment_of(labelled)}
+        row |= {"prediction": told, "labelled_at": moment_of(labelled), "labelled_by": labeller}
         row |= {c.header: cell(c.type, record.get(c.name)) for c in schema.columns}
         row[schema.target.header] = known
         for key, values in columns.items():
@@ -87,7 +87,7 @@ def moment_of(seconds: float | None) -> datetime | None:
 
 
 def cell(kind: str, value: Any) -> Any:
-    """A value of a request as Parquet holds it."""
+    """Convert a value of a request to what Parquet holds."""
     if kind == "datetime" and value is not None:
         return naive(datetime.fromisoformat(value))
     return float(value) if kind == "number" and value is not None else value

@@ -8,7 +8,6 @@ import re
 import secrets
 import time
 from collections.abc import Sequence
-from itertools import count, repeat
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
@@ -54,14 +53,16 @@ SAFE: list[tuple[bytes, bytes]] = [
 ]
 PAGE = (b"content-security-policy", b"default-src 'self' 'unsafe-inline'; img-src 'self' data:")
 """What the page of ``/docs`` needs, whose script stands in it."""
-ids = map("{}-{:x}".format, repeat(secrets.token_hex(4)), count())
 
 
 class Call:
-    """One request, as parts see it; ``caller`` and ``version`` are empty until they are known."""
+    """One request, as parts see it; ``caller`` and ``version`` are empty until they are known.
+
+    ``labels_all``: whether the caller may label predictions that other callers asked for.
+    """
 
     __slots__ = (
-        *("began", "caller", "client", "headers", "id", "method", "overdue"),
+        *("began", "caller", "client", "headers", "id", "labels_all", "method", "overdue"),
         *("path", "read", "reading", "size", "status", "task", "turn", "version"),
     )
 
@@ -72,11 +73,13 @@ class Call:
         self.client: str = scope["client"][0] if scope.get("client") else ""
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id")
-        self.id = given.decode() if given and SANE(given) else next(ids)
+        # 128 bits: a caller who cannot see an id cannot guess it either.
+        self.id = given.decode() if given and SANE(given) else secrets.token_hex(16)
         self.caller = self.version = self.turn = ""
         self.size = self.status = 0
         self.reading = 0.0
         self.read = self.overdue = False
+        self.labels_all = True
         self.task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
 
 
@@ -211,6 +214,7 @@ class Front:
             # Read here, for FastAPI makes a plain 400 of all that goes wrong while it reads.
             receive = replayed(await read(call, receive, self.most()), receive)
         call.read = True
+        scope["call"] = call
         await self.app(scope, receive, headed)
 
     def end(self, call: Call, scope: Scope) -> None:

@@ -1,15 +1,16 @@
-"""The keys at the door: one look-up by hash for each request, in a file that is read again when it changes.
+"""Admission by key: one look-up by hash for each request, in files that are read again when they change.
 
-What is compared is the hash, which a caller cannot steer: how long it takes tells nothing of any key.
+A caller cannot choose the hash that is compared, so the time that it takes reveals no key.
 """
 
 import logging
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from .. import UserError
-from ..access import DEVELOPMENT, HEADER, Access, Key, hashed, load, prepare
+from ..access import DEVELOPMENT, HEADER, Access, Key, hashed, labels_file, load, may_label, prepare
 from ..settings import PROJECT
 from . import Refusal, documented
 from .front import ASSETS, OPEN, PROBES, Call, Part
@@ -19,13 +20,23 @@ log = logging.getLogger(__name__)
 RAW = HEADER.lower().encode()
 ASK = {"WWW-Authenticate": f'ApiKey realm="{PROJECT}", header="{HEADER}"'}
 EVERY = 0.5
-"""Seconds between looks at the file: a key is taken, or refused, within a second."""
+"""Seconds between looks at the files: a key is taken, or refused, within a second."""
+
+
+def stamp(path: Path) -> tuple[int, ...] | None:
+    """Return what differs once a file was changed or replaced; None if it cannot be had."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_mtime_ns, about.st_ctime_ns, about.st_size, about.st_ino
 
 
 class Auth(Part):
     def __init__(self, access: Access | None = None) -> None:
         self.access = access or Access()
         self.keys: dict[str, Key] | None = None
+        self.labellers: frozenset[str] = frozenset()
         self.seen: object = None
         self.why = ""
         self.repeated = [Repeated("Following the keys", EVERY, partial(aside, self.refresh))]
@@ -39,26 +50,27 @@ class Auth(Part):
         self.refresh()
 
     def refresh(self) -> None:
-        """Take the file's keys if it has changed; while it is broken, those that were good stay."""
-        try:
-            about = self.access.keys.stat()
-            seen = (about.st_mtime_ns, about.st_ctime_ns, about.st_size, about.st_ino)
-        except OSError:
-            seen = None
-        if seen is not None and seen == self.seen:
+        """Read the files if they have changed; while one is broken, what it said before holds."""
+        seen = stamp(self.access.keys), stamp(labels_file(self.access.keys))
+        if seen[0] is not None and seen == self.seen:
             return
+        why = []
         try:
             keys = load(self.access.keys).keys
-            self.why = ""
         except UserError as error:
-            if str(error) != self.why:
-                log.error("%s; %s", error, "the keys of before hold" if self.keys else "nobody is let in")
-            self.why = str(error)
+            why.append(f"{error}; {'the keys of before hold' if self.keys else 'nobody is let in'}")
         else:
             here = self.access.environment == DEVELOPMENT
             self.keys = {key.sha256: key for key in keys if here or not key.development}
             log.info("%d keys", len(self.keys))
-        self.seen = seen
+        try:
+            self.labellers = may_label(self.access.keys)
+        except UserError as error:
+            why.append(f"{error}; the rights to label of before hold")
+        for reason in why:
+            if reason not in self.why:
+                log.error(reason)
+        self.why, self.seen = "; ".join(why), seen
 
     async def admit(self, call: Call) -> None:
         if call.path in OPEN:
@@ -74,6 +86,7 @@ class Auth(Part):
         if key is None:
             raise Refusal(401, "Wrong key", f"The key in {HEADER} is unknown here, or was revoked", ASK)
         call.caller = key.name
+        call.labels_all = key.early or key.sha256 in self.labellers
 
     def trouble(self) -> str:
         return self.why

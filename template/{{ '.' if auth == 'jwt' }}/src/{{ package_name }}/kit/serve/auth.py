@@ -1,4 +1,4 @@
-"""The tokens at the door. One that was checked is known by its hash, and checked again after some minutes."""
+"""Admission by token. A checked token is remembered by its hash, and checked again after some minutes."""
 
 import hashlib
 import logging
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jwt
 from jwt import InvalidTokenError
 
-from ..access import Access, prepare, wrong
+from ..access import Access, may_label_all, prepare, wrong
 from ..settings import PROJECT
 from . import Refusal, documented
 from .front import ASSETS, OPEN, PROBES, Call, Part
@@ -20,7 +20,7 @@ from .repeated import Repeated
 log = logging.getLogger(__name__)
 ROLES = frozenset({"predict", "admin"})
 ADMIN = frozenset({"/model"})
-"""What shows the inside: for admins. All else is for both roles."""
+"""Paths for admins alone. All others are for both roles."""
 CLAIMS = ["aud", "exp", "iss", "sub"]
 MOST = 10_000
 """Checked tokens that are remembered: of more, the last."""
@@ -34,6 +34,7 @@ class Known(NamedTuple):
     until: float
     name: str
     roles: frozenset[str]
+    labels_all: bool
 
 
 def unknown(why: str, error: str = "") -> Refusal:
@@ -74,7 +75,7 @@ class Auth(Part):
             known = self.known[digest] = await self.checked(given)
             if len(self.known) > MOST:
                 self.known.popitem(last=False)
-        call.caller = known.name
+        call.caller, call.labels_all = known.name, known.labels_all
         if not known.roles & ROLES or (call.path in ADMIN and "admin" not in known.roles):
             raise Refusal(403, "Not allowed", "The token has not the role for this")
 
@@ -108,8 +109,9 @@ class Auth(Part):
             known = isinstance(error, InvalidTokenError)
             why = f"The token is not accepted: {error if known else 'its claims are malformed'}"
             raise unknown(why, "invalid_token") from None
-        roles = claims.get("roles")
-        return Known(until, claims["sub"], frozenset(map(str, roles if isinstance(roles, list) else ())))
+        given_roles = claims.get("roles")
+        roles = frozenset(map(str, given_roles if isinstance(given_roles, list) else ()))
+        return Known(until, claims["sub"], roles, may_label_all(access, claims, roles))
 
     def trouble(self) -> str:
         return self.why or (self.issuer.trouble if self.issuer else "")

@@ -50,7 +50,7 @@ Entry = tuple[float, str, str, str, bool, bytes, bytes]
 
 
 class Feedback(BaseModel):
-    """What became of a record: ``index`` is its place in a request for many."""
+    """The label of a record: ``index`` is its place in a request for many."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -73,6 +73,11 @@ async def sent(request: Request) -> Feedback:
 
 
 BODY = {"content": {"application/json": {"schema": Feedback.model_json_schema()}}, "required": True}
+
+
+def call_of(request: Request) -> Call:
+    call: Call = request.scope["call"]
+    return call
 
 
 class Taken(BaseModel):
@@ -101,7 +106,7 @@ class Journal(Part):
         self.waiting: deque[Entry] = deque()
         self.labels: deque[Label] = deque()
         self.rows: list[Row] = []
-        self.marks: dict[tuple[str, int], Label] = {}
+        self.marks: dict[tuple[str, int, bool, str], Label] = {}
         # Each is added to by one thread alone; their difference is what the buffer holds.
         self.taken = self.freed = self.held = 0
         self.schemas: dict[str, Schema] = {}
@@ -155,17 +160,21 @@ class Journal(Part):
         many = call.path == "/predict/batch"
         self.waiting.append((time.time(), call.id, call.version, call.caller, many, body, answer))
 
-    def feedback(self, said: Annotated[Feedback, Depends(sent)]) -> Taken:
-        """Tell what a prediction turned out to be. It may be told again: the last one counts.
+    def feedback(
+        self, said: Annotated[Feedback, Depends(sent)], call: Annotated[Call, Depends(call_of)]
+    ) -> Taken:
+        """Label a prediction. It may be labelled again: the last label counts.
 
-        No one has to wait for the prediction to be logged, so a request id that is not known is taken too.
+        The prediction need not be in the log yet, so an unknown request id is taken too. A label counts for
+        predictions that the same caller asked for, and for all others only if the caller has the right.
         """
         if self.champions_schema is None:
             raise Refusal(503, "Not ready", "No model serves yet, whose schema says what a label may be")
         label = fitting(self.champions_schema, said.label)
         if len(self.labels) >= MOST_LABELS:
             raise Refusal(503, "The log is full", "Labels wait for the log's database: send it again later")
-        self.labels.append((said.request_id, said.index, json.dumps(label), time.time()))
+        whose = call.labels_all, storable(call.caller)
+        self.labels.append((said.request_id, said.index, *whose, json.dumps(label), time.time()))
         return Taken()
 
     def trouble(self) -> str:
@@ -238,7 +247,7 @@ class Journal(Part):
             self.waiting.popleft()
         while self.labels and len(self.marks) < ROWS:
             label = self.labels.popleft()
-            self.marks[label[:2]] = label
+            self.marks[label[:4]] = label
         return bool(self.rows or self.marks)
 
     def write(self) -> None:
@@ -259,8 +268,7 @@ class Journal(Part):
 def rows_of(entry: Entry, hidden: Container[str]) -> list[Row]:
     """One row per record. The JSON is kept as it came, unless there is something to take out of it."""
     at, name, version, who, many, body, answer = entry
-    # A name out of a token may hold what a database cannot.
-    caller = who.encode(errors="replace").decode().replace("\0", "") if who else ""
+    caller = storable(who)
     if not many and not hidden:
         return [(at, name, 0, version, caller, body.decode(), answer.decode())]
     asked, said = JSON.validate_json(body), JSON.validate_json(answer)
@@ -273,8 +281,13 @@ def rows_of(entry: Entry, hidden: Container[str]) -> list[Row]:
     return rows
 
 
+def storable(caller: str) -> str:
+    """Make a caller's name, which may come out of a token, one that a database can hold."""
+    return caller.encode(errors="replace").decode().replace("\0", "")
+
+
 def fitting(schema: Schema, label: Any) -> Any:
-    """A label as the schema's target knows it, or a refusal that says what it may be."""
+    """Return a label as the schema's target knows it, or refuse it and say which are allowed."""
     (value,), (wrong,) = task.encode(schema, [label])
     target = schema.target
     if target.classes and not wrong:

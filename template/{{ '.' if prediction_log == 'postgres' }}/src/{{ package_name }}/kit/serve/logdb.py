@@ -1,4 +1,8 @@
-"""Where the prediction log lies: a PostgreSQL database, one for as many services as there are."""
+"""The database of the prediction log: PostgreSQL, which any number of services may share.
+
+A row of ``labels`` is the last label for the rows of all callers; v0.2 and before know no other. A row of
+``caller_labels`` is the last label that one caller sent: for the rows of ``everyone``, or for its own.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, LiteralString
@@ -18,15 +22,18 @@ FAULTS = (
     psycopg.IntegrityError,
     OSError,
 )
-"""What may pass by itself, or once somebody has looked after the database: the same is tried again later."""
+"""Errors that may pass by themselves, or once the database is repaired: the same is tried again later."""
 Row = tuple[float, str, int, str, str, str, str]
 """Time, request id, place in the request, model version, caller, inputs and answer as JSON."""
-Label = tuple[str, int, str, float]
-"""Request id, place in the request, label as JSON, time."""
-Logged = tuple[float, str, int, str, str, str, str | None, float | None]
-"""Time, request id, place, version, inputs, answer, label, the label's time."""
+Label = tuple[str, int, bool, str, str, float]
+"""Request id, place in the request, whether for the rows of everyone, caller, label as JSON, time."""
+Logged = tuple[float, str, int, str, str, str, str | None, float | None, str | None]
+"""Time, request id, place, version, inputs, answer, label, the label's time, who sent it."""
 
-THERE: LiteralString = "SELECT to_regclass('predictions') IS NOT NULL AND to_regclass('labels') IS NOT NULL"
+THERE: LiteralString = """
+SELECT to_regclass('predictions') IS NOT NULL AND to_regclass('labels') IS NOT NULL
+    AND to_regclass('caller_labels') IS NOT NULL
+"""
 TABLES: LiteralString = """
 CREATE TABLE IF NOT EXISTS predictions (
     at timestamptz NOT NULL, request_id text NOT NULL, place integer NOT NULL, version text NOT NULL,
@@ -37,6 +44,11 @@ CREATE INDEX IF NOT EXISTS predictions_at ON predictions (at);
 CREATE TABLE IF NOT EXISTS labels (
     request_id text NOT NULL, place integer NOT NULL, label json NOT NULL, at timestamptz NOT NULL,
     PRIMARY KEY (request_id, place)
+);
+CREATE TABLE IF NOT EXISTS caller_labels (
+    request_id text NOT NULL, place integer NOT NULL, everyone boolean NOT NULL, caller text NOT NULL,
+    label json NOT NULL, at timestamptz NOT NULL,
+    PRIMARY KEY (request_id, place, everyone, caller)
 )
 """
 # Where the connection broke while it committed, the same rows come again: the key knows them.
@@ -48,12 +60,24 @@ FROM json_to_recordset(%s::json) AS new (
 )
 ON CONFLICT DO NOTHING
 """
+# Two callers may send one in the same moment, and a statement may not change a row twice.
 LABEL: LiteralString = """
 INSERT INTO labels (request_id, place, label, at)
-SELECT request_id, place, label::json, to_timestamp(at)
-FROM json_to_recordset(%s::json) AS new (request_id text, place int, label text, at float8)
+SELECT DISTINCT ON (request_id, place) request_id, place, label::json, to_timestamp(at)
+FROM json_to_recordset(%s::json) AS new (request_id text, place int, everyone bool, label text, at float8)
+WHERE everyone ORDER BY request_id, place, at DESC
 ON CONFLICT (request_id, place) DO UPDATE SET label = excluded.label, at = excluded.at
 WHERE excluded.at >= labels.at
+"""
+CALLER_LABEL: LiteralString = """
+INSERT INTO caller_labels (request_id, place, everyone, caller, label, at)
+SELECT request_id, place, everyone, caller, label::json, to_timestamp(at)
+FROM json_to_recordset(%s::json) AS new (
+    request_id text, place int, everyone bool, caller text, label text, at float8
+)
+WHERE caller <> '' OR NOT everyone
+ON CONFLICT (request_id, place, everyone, caller) DO UPDATE SET label = excluded.label, at = excluded.at
+WHERE excluded.at >= caller_labels.at
 """
 OLD: LiteralString = """
 DELETE FROM predictions WHERE ctid = ANY (
@@ -62,13 +86,26 @@ DELETE FROM predictions WHERE ctid = ANY (
 """
 READ: LiteralString = """
 SELECT extract(epoch FROM p.at)::float8, p.request_id, p.place, p.version, p.inputs::text, p.answer::text,
-    l.label::text, extract(epoch FROM l.at)::float8
-FROM predictions p LEFT JOIN labels l ON l.request_id = p.request_id AND l.place = p.place
-WHERE p.at >= to_timestamp(%s) AND (l.label IS NOT NULL OR NOT %s)
+    coalesce(own.label, l.label)::text, extract(epoch FROM coalesce(own.at, l.at))::float8,
+    nullif(coalesce(own.caller, (
+        SELECT max(caller) FROM caller_labels
+        WHERE request_id = p.request_id AND place = p.place AND everyone AND at = l.at
+    )), '')
+FROM predictions p
+LEFT JOIN labels l ON l.request_id = p.request_id AND l.place = p.place
+LEFT JOIN caller_labels own ON own.request_id = p.request_id AND own.place = p.place AND NOT own.everyone
+    AND own.caller = p.caller AND (l.at IS NULL OR own.at >= l.at)
+WHERE p.at >= to_timestamp(%s) AND (coalesce(own.at, l.at) IS NOT NULL OR NOT %s)
 ORDER BY p.at, p.request_id, p.place
 """
+# Stands in for the table in a log that only earlier releases have written to.
+NONE_YET: LiteralString = """
+WITH caller_labels (request_id, place, everyone, caller, label, at) AS (
+    SELECT '', 0, false, '', NULL::json, now() WHERE false
+)
+"""
 PREDICTION = ("at", "request_id", "place", "version", "caller", "inputs", "answer")
-MARK = ("request_id", "place", "label", "at")
+MARK = ("request_id", "place", "everyone", "caller", "label", "at")
 JSON: TypeAdapter[Any] = TypeAdapter(Any)
 PATIENCE = {"connect_timeout": "3", "keepalives_idle": "5", "tcp_user_timeout": "5000"}
 """A server that is gone is noticed within seconds; what the URL says goes before."""
@@ -107,16 +144,21 @@ class Database:
         """All of it, or nothing."""
         connection = self.ready()
         with connection.transaction():
-            for statement, names, new in ((INSERT, PREDICTION, rows), (LABEL, MARK, labels)):
+            for names, new, *statements in (
+                (PREDICTION, rows, INSERT),
+                (MARK, labels, LABEL, CALLER_LABEL),
+            ):
                 if new:
                     # As one text: arrays of values cost ten times as much.
                     text = JSON.dump_json([dict(zip(names, values, strict=True)) for values in new])
-                    connection.execute(statement, (text.decode(),))
+                    for statement in statements:
+                        connection.execute(statement, (text.decode(),))
 
     def forget(self, before: float) -> int:
         """Delete some of what is older; how many predictions."""
         connection = self.ready()
         connection.execute("DELETE FROM labels WHERE at < to_timestamp(%s)", (before,))
+        connection.execute("DELETE FROM caller_labels WHERE at < to_timestamp(%s)", (before,))
         return connection.execute(OLD, (before,)).rowcount
 
     def close(self) -> None:
@@ -129,6 +171,7 @@ class Database:
         try:
             with self.connect(autocommit=False) as reader, reader.cursor("log") as cursor:
                 cursor.itersize = 10_000
-                yield from cursor.execute(READ, (since, labelled))
+                there = reader.execute("SELECT to_regclass('caller_labels')").fetchone() != (None,)
+                yield from cursor.execute(READ if there else NONE_YET + READ, (since, labelled))
         except psycopg.Error as error:
             raise UserError(f"the database of LOG_DATABASE cannot be read: {error}") from None

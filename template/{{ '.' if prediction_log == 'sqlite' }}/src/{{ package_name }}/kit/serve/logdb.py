@@ -1,4 +1,8 @@
-"""Where the prediction log lies: a SQLite file in WAL mode, so that readers do not hold up the writer."""
+"""The database of the prediction log: a SQLite file in WAL mode, so that readers do not hold up the writer.
+
+A row of ``labels`` is the last label for the rows of all callers; v0.2 and before know no other. A row of
+``caller_labels`` is the last label that one caller sent: for the rows of ``everyone``, or for its own.
+"""
 
 import os
 import sqlite3
@@ -10,13 +14,13 @@ from .. import UserError
 
 DEFAULT = "predictions.db"
 FAULTS = (sqlite3.Error, OSError)
-"""What may pass by itself: the same is tried again later."""
+"""Errors that may pass by themselves: the same is tried again later."""
 Row = tuple[float, str, int, str, str, str, str]
 """Time, request id, place in the request, model version, caller, inputs and answer as JSON."""
-Label = tuple[str, int, str, float]
-"""Request id, place in the request, label as JSON, time."""
-Logged = tuple[float, str, int, str, str, str, str | None, float | None]
-"""Time, request id, place, version, inputs, answer, label, the label's time."""
+Label = tuple[str, int, bool, str, str, float]
+"""Request id, place in the request, whether for the rows of everyone, caller, label as JSON, time."""
+Logged = tuple[float, str, int, str, str, str, str | None, float | None, str | None]
+"""Time, request id, place, version, inputs, answer, label, the label's time, who sent it."""
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS predictions (
@@ -28,17 +32,39 @@ CREATE TABLE IF NOT EXISTS labels (
     request_id TEXT NOT NULL, place INTEGER NOT NULL, label TEXT NOT NULL, at REAL NOT NULL,
     PRIMARY KEY (request_id, place)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS caller_labels (
+    request_id TEXT NOT NULL, place INTEGER NOT NULL, everyone INTEGER NOT NULL, caller TEXT NOT NULL,
+    label TEXT NOT NULL, at REAL NOT NULL,
+    PRIMARY KEY (request_id, place, everyone, caller)
+) WITHOUT ROWID;
 """
 INSERT = "INSERT INTO predictions (at, request_id, place, version, caller, inputs, answer) VALUES "
 LABEL = """
 INSERT INTO labels (request_id, place, label, at) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET label = excluded.label, at = excluded.at WHERE excluded.at >= labels.at
 """
+CALLER_LABEL = """
+INSERT INTO caller_labels (request_id, place, everyone, caller, label, at) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET label = excluded.label, at = excluded.at WHERE excluded.at >= caller_labels.at
+"""
 OLD = "DELETE FROM predictions WHERE id IN (SELECT id FROM predictions WHERE at < ? ORDER BY at LIMIT 5000)"
 READ = """
-SELECT p.at, p.request_id, p.place, p.version, p.inputs, p.answer, l.label, l.at
-FROM predictions p LEFT JOIN labels l ON l.request_id = p.request_id AND l.place = p.place
-WHERE p.at >= ? AND (l.label IS NOT NULL OR NOT ?) ORDER BY p.at, p.id
+SELECT p.at, p.request_id, p.place, p.version, p.inputs, p.answer,
+    coalesce(own.label, l.label), coalesce(own.at, l.at),
+    nullif(coalesce(own.caller, (
+        SELECT max(caller) FROM caller_labels
+        WHERE request_id = p.request_id AND place = p.place AND everyone = 1 AND at = l.at
+    )), '')
+FROM predictions p
+LEFT JOIN labels l ON l.request_id = p.request_id AND l.place = p.place
+LEFT JOIN caller_labels own ON own.request_id = p.request_id AND own.place = p.place AND own.everyone = 0
+    AND own.caller = p.caller AND (l.at IS NULL OR own.at >= l.at)
+WHERE p.at >= ? AND (coalesce(own.at, l.at) IS NOT NULL OR NOT ?) ORDER BY p.at, p.id
+"""
+THERE = "SELECT count(*) FROM sqlite_master WHERE name = 'caller_labels'"
+# Stands in for the table in a log that only earlier releases have written to.
+NONE_YET = """
+WITH caller_labels (request_id, place, everyone, caller, label, at) AS (SELECT '', 0, 0, '', '', 0.0 WHERE 0)
 """
 STATEMENT = 500
 """Rows that one statement inserts: one for each row would hand the interpreter to and fro each time."""
@@ -84,7 +110,9 @@ class Database:
                 some = rows[start : start + STATEMENT]
                 values = ",".join(["(?,?,?,?,?,?,?)"] * len(some))
                 connection.execute(INSERT + values, list(chain.from_iterable(some)))
-            connection.executemany(LABEL, labels)
+            shared = [(name, place, label, at) for name, place, all_, _, label, at in labels if all_]
+            connection.executemany(LABEL, shared)
+            connection.executemany(CALLER_LABEL, [label for label in labels if label[3] or not label[2]])
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -94,7 +122,8 @@ class Database:
     def forget(self, before: float) -> int:
         """Delete some of what is older; how many predictions."""
         connection = self.ready()
-        connection.execute("DELETE FROM labels WHERE at < ?", (before,))
+        for table in ("labels", "caller_labels"):
+            connection.execute(f"DELETE FROM {table} WHERE at < ?", (before,))
         return connection.execute(OLD, (before,)).rowcount
 
     def close(self) -> None:
@@ -108,7 +137,8 @@ class Database:
             raise UserError(f"{self.path} is not there: LOG_DATABASE says where the service logs")
         connection = sqlite3.connect(self.path)
         try:
-            yield from connection.execute(READ, (since, labelled))
+            there = connection.execute(THERE).fetchone() == (1,)
+            yield from connection.execute(READ if there else NONE_YET + READ, (since, labelled))
         except sqlite3.Error as error:
             raise UserError(f"{self.path} cannot be read: {error}") from None
         finally:

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from pathlib import Path
 from runpy import run_path
 from types import SimpleNamespace
 
@@ -12,7 +11,7 @@ from tests.rendering import ROOT
 from tests.trees import template
 
 TRUST = ROOT / "template" / "src" / "{{ package_name }}" / "kit" / "trust.py"
-COLLECT = Path(__file__).with_name("stored_types.py")
+COLLECT = ROOT / "tests" / "tables" / "inside" / "stored_types.py"
 
 
 def emitted() -> SimpleNamespace:

@@ -37,7 +37,7 @@ def message(version: str, manifest: bytes) -> bytes:
 
 
 class Keys(NamedTuple):
-    """The files of the project's key pair. That of the public key may hold several, as while one is replaced."""
+    """The files of the project's key pair. The public one may hold several keys, as while one is replaced."""
 
     public: Path
     private: Path
@@ -104,9 +104,9 @@ class Keys(NamedTuple):
     def _missing(self, why: str) -> str:
         mine = self.public.with_name("mine")
         return (
-            f"the private key {self.private}, which signs what is promoted, cannot be read: {why}. Promote where "
-            "it is, or let SIGNING_PRIVATE_KEY name the file. To try promotions on this machine alone, let .env "
-            f"set SIGNING_PRIVATE_KEY={mine / 'private.pem'} and SIGNING_PUBLIC_KEY={mine / 'public.pem'}"
+            f"the private key {self.private}, which signs what is promoted, cannot be read: {why}. Promote "
+            "where it is, or let SIGNING_PRIVATE_KEY name the file. To try promotions on this machine alone, set "
+            f"SIGNING_PRIVATE_KEY={mine / 'private.pem'} and SIGNING_PUBLIC_KEY={mine / 'public.pem'} in .env"
         )
 
     def ready(self) -> None:

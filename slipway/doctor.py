@@ -63,7 +63,12 @@ def doctor() -> Doctor:
     module = importlib.util.module_from_spec(spec)
     # Dataclasses look their module up by its name.
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    # It imports the module next to it, as it does when it runs as a script.
+    sys.path.insert(0, str(SOURCE.parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(SOURCE.parent))
     return cast(Doctor, module)
 
 

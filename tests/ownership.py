@@ -51,6 +51,7 @@ tools/[ai]*.py                   slipway  tests/test_adopt.py
 tools/reading.py                 slipway  tests/test_reading.py
 tools/doubts.py                  slipway  tests/test_adopt.py
 tools/spellings.py               slipway  tests/test_reading.py
+tools/machine.py                 slipway  tests/test_doctor.py
 tools/doctor.py                  slipway  tests/test_doctor.py
 tools/update.py                  slipway  tests/test_make_update.py
 """

@@ -36,6 +36,7 @@ def loaded(name: str) -> ModuleType:
     return module
 
 
+machine = loaded("machine")
 doctor = loaded("doctor")
 
 
@@ -82,6 +83,31 @@ def replaced(path: str, old: str, new: str) -> Change:
         (project / path).write_text(text.replace(old, new), "utf-8")
 
     return replace
+
+
+def private_key(project: Path, mode: int = 0o600) -> None:
+    """A file that looks like the key that signs models."""
+    path = project / "signing" / "private.pem"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("-----BEGIN PRIVATE KEY-----\n")
+    path.chmod(mode)
+    (path.parent / "public.pem").write_text("-----BEGIN PUBLIC KEY-----\n")
+    path.with_name("public.pem").chmod(0o644)
+
+
+def tracked(project: Path) -> None:
+    """A key that was added to git by force."""
+    private_key(project)
+    shell("git add --force signing")(project)
+
+
+def stored(project: Path) -> None:
+    """A store whose champion is signed, and the version before it isn't."""
+    for version in ("1", "2"):
+        (project / "store" / "versions" / version).mkdir(parents=True)
+    (project / "store/versions/2/manifest.sig").touch()
+    champion = {"version": "2", "before": ["1", "9"]}
+    (project / "store/champion.json").write_text(json.dumps(champion))
 
 
 def recorded(name: str, value: str) -> Change:
@@ -147,6 +173,18 @@ CASES: dict[tuple[str, str], tuple[Change, Change | None]] = {
         lambda p: (p / ".env").write_text("HOST=0.0.0.0\nexport PORT= # later\n"),
         lambda p: (p / ".env").write_text("HOST=0.0.0.0\n"),
     ),
+    ("tracked-key", "private"): (
+        tracked,
+        shell("git rm --quiet --cached signing/private.pem"),
+    ),
+    ("readable-key", "private"): (
+        lambda p: private_key(p, 0o640),
+        shell("chmod 600 signing/private.pem"),
+    ),
+    ("unsigned-model", "before"): (
+        stored,
+        lambda p: (p / "store/versions/1/manifest.sig").touch(),
+    ),
     ("stale-lock", "old"): (
         replaced("pyproject.toml", 'version = "0.1.0"', 'version = "0.2.0"'),
         None,
@@ -199,7 +237,7 @@ CASES: dict[tuple[str, str], tuple[Change, Change | None]] = {
 # They look no further than the repository, which is quicker.
 LOCAL = {
     *("conflict-marker", "no-repository", "rejected-hunk", "setting-without-value"),
-    *("stale-lock", "unmerged"),
+    *("stale-lock", "unmerged", "tracked-key", "readable-key", "unsigned-model"),
 }
 
 

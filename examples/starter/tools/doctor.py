@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+import machine
 import yaml
 
 ANSWERS = ".copier-answers.yml"
@@ -31,7 +32,6 @@ RELEASE = re.compile(r"v?\d+(\.\d+)+")
 SUPPORTED = 2
 """So many minor versions are supported: the newest, and those before it."""
 MARKERS = re.compile(rb"^(?:# )?<{7} .*?^(?:# )?={7}\r?$.*?^(?:# )?>{7} ", re.MULTILINE | re.DOTALL)
-WITHOUT_VALUE = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=\s*(?:#.*)?$", re.MULTILINE)
 ABBREVIATED = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/", "git+": ""}
 
 # Whose a file is. Yours: no update touches it. Shared: edit it, and an update merges. The rest is Slipway's.
@@ -48,6 +48,9 @@ CODES = {
     "rejected-hunk": ("error", "write what it says into the file that it is named after, then: rm {path}"),
     "unmerged": ("error", "write the file as it should be, then: git add {path} (or git rm {path})"),
     "setting-without-value": ("warning", "give it a value in {path}, or take the line out"),
+    "tracked-key": ("error", "git rm --cached {path}, commit, and replace the key as docs/guide.md says"),
+    "readable-key": ("warning", "chmod 600 {path}"),
+    "unsigned-model": ("warning", "if you know its models, the project's own command, with the verb sign"),
     "stale-lock": ("error", "uv lock"),
     "no-answers": ("error", "take back a version that was whole: git log {path}; git checkout COMMIT {path}"),
     "source-unreachable": ("error", "mend the access; if the template moved, correct _src_path in {path}"),
@@ -173,7 +176,7 @@ def examine(project: Path, *, network: bool = True) -> list[Finding]:
     found = [finding("missing-tool", tool, f"{tool} cannot be found") for tool in missing]
     if "git" not in missing:
         found += unsettled(project)
-    found += settings(project)
+    found += (finding(*each) for each in machine.examine(project))
     if "uv" not in missing and not {each.path for each in found} & {"pyproject.toml", "uv.lock"}:
         found += lock(project, network)
     try:
@@ -204,12 +207,6 @@ def unsettled(project: Path) -> Iterator[Finding]:
     for path in git(project, "ls-files", "-z", "--cached", "--others", "--", "*.rej").split("\0"):
         if path:
             yield finding("rejected-hunk", path, "it holds a change that could not be put into its file")
-
-
-def settings(project: Path) -> Iterator[Finding]:
-    file = project / ".env"
-    for name in WITHOUT_VALUE.findall(file.read_text("utf-8")) if file.is_file() else ():
-        yield finding("setting-without-value", ".env", f"{name} is set to nothing, which is not its default")
 
 
 def lock(project: Path, network: bool) -> Iterator[Finding]:

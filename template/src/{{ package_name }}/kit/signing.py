@@ -105,8 +105,9 @@ class Keys(NamedTuple):
         mine = self.public.with_name("mine")
         return (
             f"the private key {self.private}, which signs what is promoted, cannot be read: {why}. Promote "
-            "where it is, or let SIGNING_PRIVATE_KEY name the file. To try promotions on this machine alone, set "
-            f"SIGNING_PRIVATE_KEY={mine / 'private.pem'} and SIGNING_PUBLIC_KEY={mine / 'public.pem'} in .env"
+            "where it is, or let SIGNING_PRIVATE_KEY name the file. To try promotions on this machine alone, "
+            f"set SIGNING_PRIVATE_KEY={mine / 'private.pem'} and SIGNING_PUBLIC_KEY={mine / 'public.pem'} "
+            "in .env"
         )
 
     def ready(self) -> None:

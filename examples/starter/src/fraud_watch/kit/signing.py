@@ -1,6 +1,6 @@
 """Signatures of stored models: the machine that promotes signs, and what serves checks it by the public key.
 
-The public key belongs to the repository and to the image. The private key stays where promotion runs.
+The public key is committed, and goes where the service runs. The private key stays where promotion runs.
 """
 
 import base64

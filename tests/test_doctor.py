@@ -36,7 +36,8 @@ def loaded(name: str) -> ModuleType:
     return module
 
 
-doctor = loaded("doctor")
+doctor, doctor_models = loaded("doctor"), loaded("doctor_models")
+CODES = doctor.CODES | doctor_models.CODES
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,34 @@ def replaced(path: str, old: str, new: str) -> Change:
         (project / path).write_text(text.replace(old, new), "utf-8")
 
     return replace
+
+
+def private_key(project: Path, mode: int = 0o600) -> None:
+    """A file that looks like the key that signs models."""
+    path = project / "signing" / "private.pem"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("-----BEGIN PRIVATE KEY-----\n")
+    path.chmod(mode)
+    (path.parent / "public.pem").write_text("-----BEGIN PUBLIC KEY-----\n")
+    path.with_name("public.pem").chmod(0o644)
+
+
+def tracked(project: Path) -> None:
+    """A key that was added to git by force."""
+    private_key(project)
+    shell("git add --force signing")(project)
+
+
+PERSONAL = "columns: [{name: who, pii: true, categories: [Ann]}, {name: age, pii: true}, {name: kind, categories: [a]}]"
+
+
+def stored(project: Path) -> None:
+    """A store whose champion is signed, and the version before it isn't."""
+    for version in ("1", "2"):
+        (project / "store" / "versions" / version).mkdir(parents=True)
+    (project / "store/versions/2/manifest.sig").touch()
+    champion = {"version": "2", "before": ["1", "9"]}
+    (project / "store/champion.json").write_text(json.dumps(champion))
 
 
 def recorded(name: str, value: str) -> Change:
@@ -147,6 +176,22 @@ CASES: dict[tuple[str, str], tuple[Change, Change | None]] = {
         lambda p: (p / ".env").write_text("HOST=0.0.0.0\nexport PORT= # later\n"),
         lambda p: (p / ".env").write_text("HOST=0.0.0.0\n"),
     ),
+    ("tracked-key", "private"): (
+        tracked,
+        shell("git rm --quiet --cached signing/private.pem"),
+    ),
+    ("readable-key", "private"): (
+        lambda p: private_key(p, 0o640),
+        shell("chmod 600 signing/private.pem"),
+    ),
+    ("unsigned-model", "before"): (
+        stored,
+        lambda p: (p / "store/versions/1/manifest.sig").touch(),
+    ),
+    ("personal-values", "listed"): (
+        lambda p: (p / "schema.yaml").write_text(PERSONAL),
+        lambda p: (p / "schema.yaml").write_text("columns: []"),
+    ),
     ("stale-lock", "old"): (
         replaced("pyproject.toml", 'version = "0.1.0"', 'version = "0.2.0"'),
         None,
@@ -199,7 +244,8 @@ CASES: dict[tuple[str, str], tuple[Change, Change | None]] = {
 # They look no further than the repository, which is quicker.
 LOCAL = {
     *("conflict-marker", "no-repository", "rejected-hunk", "setting-without-value"),
-    *("stale-lock", "unmerged"),
+    *("stale-lock", "unmerged", "tracked-key", "readable-key", "unsigned-model"),
+    "personal-values",
 }
 
 
@@ -216,7 +262,7 @@ def test_a_code_is_provoked_and_cured(case: tuple[str, str], project: Path) -> N
     (code, _), (provoke, cure) = case, CASES[case]
     provoke(project)
     (only,) = doctor.examine(project, network=code not in LOCAL)
-    assert (only.code, only.severity) == (code, doctor.CODES[code][0])
+    assert (only.code, only.severity) == (code, CODES[code][0])
     (cure or shell(only.cure))(project)
     assert found(project, network=code not in LOCAL) == []
 
@@ -236,7 +282,7 @@ def test_a_missing_tool_is_named(
 
 
 def test_every_code_is_tried() -> None:
-    assert {code for code, _ in CASES} | {"missing-tool"} == doctor.CODES.keys()
+    assert {code for code, _ in CASES} | {"missing-tool"} == CODES.keys()
 
 
 def checked(project: Path, code: str, **answers: str) -> list[str]:
@@ -288,8 +334,7 @@ def test_keys_that_keep_the_right_to_label_everything_are_named(
     ), "without a log there are no labels"
 
 
-PERSONAL = "columns: [{name: who, pii: true, categories: [Ann]}, {name: age, pii: true}, {name: kind, categories: [a]}]"
-CHAMPION = '{"version": "7"}'
+CHAMPION = '{"version": "7", "before": []}'
 
 
 @pytest.mark.parametrize(
@@ -446,7 +491,7 @@ def test_the_page_has_the_same_codes_and_cures() -> None:
     rows = re.findall(r"^\| `([a-z-]+)` \| (\w+) \| .* \| (.*) \|$", page, re.MULTILINE)
     cures = {
         code: (severity, cure.replace("{path}", "FILE"))
-        for code, (severity, cure) in doctor.CODES.items()
+        for code, (severity, cure) in CODES.items()
     }
     assert {c: (s, cure.replace("`", "")) for c, s, cure in rows} == {
         c: (s, cure.replace("`", "")) for c, (s, cure) in cures.items()

@@ -124,6 +124,14 @@ def until(service: Service, body: bytes, key: str, status: int, version: str) ->
         time.sleep(0.1)
 
 
+def until_ready_says(service: Service, text: str) -> None:
+    """Wait for a detail of /readyz."""
+    end = time.monotonic() + 10
+    while text not in (found := service.ask("GET", "/readyz").body.decode()):
+        assert time.monotonic() < end, found
+        time.sleep(0.1)
+
+
 @pytest.mark.parametrize("version", EACH)
 def test_services_of_two_releases_follow_the_commands_of_both(
     version: str, history: History, tmp_path: Path
@@ -181,12 +189,24 @@ def test_services_of_two_releases_follow_the_commands_of_both(
             said = json.dumps({"request_id": name, "label": label})
             send = {**JSON, "X-API-Key": key}
             assert service.ask("POST", "/feedback", said, send).status == 202
+        # The promotion made this project's key, and signed what had served.
+        signed = tmp_path / "shared" / "store" / "versions"
+        assert {path.parent.name for path in signed.glob("*/*.sig")} == {"1", "2"}
         # The earlier one's again, as after a revert.
         before.run("keys", "revoke", "first")
         before.run("rollback")
         for service in (old, new):
             until(service, body, first, 401, "")
             until(service, body, second, 200, "1")
+        # It promotes without a signature: this release's service waits until somebody signs.
+        before.run("train")
+        before.run("promote")
+        until(old, body, second, 200, "3")
+        until_ready_says(new, "version 3 isn't signed by this project's key")
+        until(new, body, second, 200, "1")
+        after.run("sign", "--yes")
+        until(new, body, second, 200, "3")
+        for service in (old, new):
             service.stop()
     # The earlier release knows no label that counts for one caller alone, nor who sent any.
     assert before.labels("request_id") == [["a"], ["d"], ["e"], ["f"]]
@@ -223,6 +243,7 @@ def test_a_project_serves_on_after_its_update(
     follower.update(ref=history.versions[-2])
     with project.served(tmp_path / "after.log") as service:
         until(service, body, key, 200, "1")
+        until_ready_says(service, "the model isn't signed, as this project has no key")
         service.ask("POST", "/predict", body, {**send, "X-Request-ID": "after"})
         for name in ("before", "after"):
             said = json.dumps({"request_id": name, "label": label})

@@ -33,6 +33,7 @@ BUDGET = {
     "tests/test_schema.py": CORE,
     "tests/test_serve.py": CORE,
     "tests/test_shared.py": CORE,
+    "tests/test_signing.py": CORE,
     "tests/test_tracing.py": CORE,
     "tests/test_train.py": CORE,
     "tests/test_turns.py": CORE,

@@ -57,7 +57,7 @@ STARTS_PROCESSES: dict[str, tuple[str, ...]] = {
 COMMANDS = f"src/{PACKAGE}/cli.py"
 VERBS = frozenset(
     ("_asked", "_champion", "access", "call", "demo", "export_log", "headers")
-    + ("promote", "rollback", "score", "serve")
+    + ("promote", "rollback", "score", "serve", "sign")
 )
 UNUSED = {
     "tests/test_auth.py": VERBS - {"access", "headers"},

@@ -79,4 +79,5 @@ def with_store(folder: Path, answers: Mapping[str, str], trained: Project) -> Pr
     """An installed project that serves what another one of the same schema has trained."""
     project = install(folder, {**TRAINED, **answers})
     shutil.copytree(trained.store, project.store)
+    shutil.copytree(trained.folder / "signing", folder / "signing")
     return project

@@ -41,7 +41,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     if shutil.which("uv") is None:
         pytest.skip("no uv on PATH: pip install uv")
     project = make(tmp_path_factory.mktemp("image") / "project", ANSWERS)
-    for secret in (".env", "data/secret.csv", "notebooks/draft.ipynb", "store/model"):
+    secrets = (".env", "data/secret.csv", "notebooks/draft.ipynb", "store/model")
+    for secret in (*secrets, "signing/private.pem"):
         (project.folder / secret).parent.mkdir(exist_ok=True)
         (project.folder / secret).write_text(f"TOKEN={SECRET}\n")
     (project.package / ".env.local").write_text(f"TOKEN={SECRET}\n")

@@ -35,6 +35,7 @@ for version, threshold in (("1", 0.0), ("2", 2.0)):
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["decision"]["threshold"] = threshold
     (folder / "manifest.json").write_text(json.dumps(manifest))
+    store.sign(version, folder)
 store.pointer.unlink()
 store.promote("1")
 """
@@ -250,7 +251,7 @@ def faults(
         (folder / "parity.json").unlink()
         replace(pointer, promoted)
 
-    yield lambda: cut("manifest.json"), "is not the one that was promoted"
+    yield lambda: cut("manifest.json"), "isn't signed by this project's key"
     yield lambda: cut("schema.yaml"), "has changed since it was written"
     yield gone, "cannot be read"
     yield lambda: replace(pointer, b'{"version'), "is damaged"

@@ -20,6 +20,7 @@ from fraud_watch.kit.columns import Column
 from fraud_watch.kit.evaluate import Prepared
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.settings import Params, Settings
+from fraud_watch.kit.signing import Keys
 
 ROOT = Path(__file__).parents[1]
 ROWS = 600
@@ -89,7 +90,7 @@ def _target(schema: Schema, signal: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def project(schema: Schema, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with this project's schema and parameters, a table, and nothing trained; the current one."""
+    """A folder with this project's schema and parameters, a table and a key; the current one."""
     folder = tmp_path_factory.mktemp("project")
     shutil.copyfile(ROOT / "schema.yaml", folder / "schema.yaml")
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -104,9 +105,11 @@ def project(schema: Schema, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(evaluate, "RESAMPLES", 20)
-        for name in ("STORE", "MLFLOW_TRACKING_URI", "DATA_URL"):
+        names = ("STORE", "MLFLOW_TRACKING_URI", "DATA_URL", "SIGNING_PUBLIC_KEY", "SIGNING_PRIVATE_KEY")
+        for name in names:
             patch.delenv(name, raising=False)
         patch.setenv("PII_KEY", "5e" * 32)
+        Keys.of(Settings()).make()
         yield folder
 
 

@@ -20,7 +20,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from fraud_watch import features as yours
 from fraud_watch import model as beside
-from fraud_watch.kit import engine, predictor, train
+from fraud_watch.kit import engine, predictor, train, trust
 from fraud_watch.kit.compile import NoPlanError, compiled
 from fraud_watch.kit.evaluate import Prepared
 from fraud_watch.kit.plan import Plan, shares, sigmoid, softmax
@@ -216,6 +216,7 @@ def learned(prepared: Prepared, params: Params, monkeypatch: pytest.MonkeyPatch)
     """A model with a transformer of the owner's own in it."""
     monkeypatch.setattr(Doubled, "__module__", beside.__name__)
     monkeypatch.setattr(beside, "Doubled", Doubled, raising=False)
+    monkeypatch.setattr(trust, "declared", lambda: (f"{beside.__name__}.Doubled",))
     learned = train.fit(prepared, params, params.model.options)
     rows, build = prepared.features.iloc[prepared.rows.train], train.build(prepared, params, {})
     prepare, model = build.steps

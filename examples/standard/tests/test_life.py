@@ -22,6 +22,7 @@ from fraud_watch.kit import UserError, train
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.serve import app
 from fraud_watch.kit.settings import Settings, unknown_settings
+from fraud_watch.kit.signing import SIGNATURE
 from fraud_watch.kit.store import Store, open_model
 from fraud_watch.kit.task import answers
 
@@ -95,6 +96,16 @@ def test_the_verbs_of_a_first_day(champion: str, schema: Schema) -> None:
     assert "rows fit schema.yaml" in call("check")
     assert "champion" in call("models")
     assert shlex.split(call("call"))[-1] == json.dumps(schema.example(), ensure_ascii=False)
+
+
+def test_sign_shows_what_is_unsigned_and_asks_first(champion: str) -> None:
+    signature = Store(Settings().store).folder(champion) / SIGNATURE
+    assert "0 versions signed" in call("sign")
+    signature.unlink()
+    assert f"Version {champion} isn't signed" in call("sign", status=1)
+    assert not signature.exists(), "nobody said yes"
+    assert "1 versions signed" in call("sign", "--yes")
+    assert signature.exists()
 
 
 def test_what_the_user_can_mend_is_said_without_a_traceback(

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
+from zipfile import ZipFile
 
 import mlflow
 import numpy as np
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 
 from fraud_watch.features import features
-from fraud_watch.kit import UserError, registry, task, train
+from fraud_watch.kit import UserError, registry, task, train, trust
 from fraud_watch.kit.columns import Columns
 from fraud_watch.kit.evaluate import Prepared
 from fraud_watch.kit.predictor import (
@@ -24,13 +25,13 @@ from fraud_watch.kit.predictor import (
     Choice,
     Manifest,
     Model,
-    foreign,
     made,
     sklearn,
 )
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.settings import PROJECT, Params, Settings
-from fraud_watch.kit.store import Champion, Store, open_model, write
+from fraud_watch.kit.signing import SIGNATURE
+from fraud_watch.kit.store import Champion, Store, open_model, sha256, write
 
 
 @pytest.fixture
@@ -149,7 +150,7 @@ def test_a_store_can_be_made_again_from_the_registry(
         Store(tmp_path).publish(trained.version, files)
     names = sorted(path.name for path in published.iterdir())
     copied = Store(tmp_path).folder(trained.version)
-    assert sorted(path.name for path in copied.iterdir()) == names
+    assert sorted(path.name for path in copied.iterdir()) == sorted([*names, SIGNATURE])
     assert copied.stat().st_mode & 0o777 == 0o755, "a service that runs as somebody else can read it"
 
 
@@ -158,11 +159,11 @@ def test_a_file_that_changed_or_is_gone_is_refused(shop: Store) -> None:
     assert champion is not None
     for path in list(shop.folder("1").iterdir()):
         good = path.read_bytes()
-        path.write_bytes(good + b" ")
-        with pytest.raises(BrokenModelError, match=r"has changed since|is not the one that was promoted"):
+        path.write_bytes(good + b"?")
+        with pytest.raises(BrokenModelError, match=r"has changed since|isn't signed by this project's key"):
             shop.open(champion)
         path.unlink()
-        with pytest.raises(BrokenModelError, match="cannot be read"):
+        with pytest.raises(BrokenModelError, match=r"cannot be read|it has no signature"):
             shop.open(champion)
         path.write_bytes(good)
     shop.open(champion)
@@ -224,14 +225,33 @@ def test_features_of_another_kind_are_refused(
         made({})
 
 
-def test_the_owner_may_trust_types_of_other_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = "fraud_watch.model.Own"
-    types = ["sklearn.tree._tree.Tree", "xgboost.core.Booster", "xgboosted.Fake", own]
-    assert foreign(types) == ["xgboost.core.Booster", "xgboosted.Fake"]
-    monkeypatch.setattr("fraud_watch.kit.predictor.find_spec", lambda name: name)
-    trusted = SimpleNamespace(TRUSTED_TYPES=["xgboost"])
-    monkeypatch.setattr("fraud_watch.kit.predictor.import_module", lambda name: trusted)
-    assert foreign(types) == ["xgboosted.Fake"]
+def test_types_are_trusted_name_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = trust.PACKAGE
+    known = ["sklearn.tree._tree.Tree", f"{own}.model.build"]
+    strange = ["numpy.load", "sklearn.tree.os", "builtins.eval", "sklearn.pipeline.Pipeline.fit"]
+    strange += [f"{own}.model.Pipeline", f"{own}.cli.run", f"{own}.kit.store.Store"]
+    strange += [f"{own}.features.features", f"{own}./etc/x.Own", own]
+    other = ["mlflow.models.ModelSignature", "mlflow.models.os", "mlflow.gone.Fake", "mlflow_fake.Own"]
+    assert trust.foreign([*known, *strange, *other]) == [*strange, *other]
+    monkeypatch.setattr(trust, "declared", lambda: ("mlflow", "numpy", "sklearn", "builtins", "numpy.load"))
+    left = [*strange[1:], "mlflow.models.os", "mlflow.gone.Fake", "mlflow_fake.Own"]
+    assert trust.foreign([*known, *strange, *other]) == left
+    why = trust.refusal(["numpy.save", "xgboost.core.Booster"])
+    assert "trusted.py can name only single types of numpy, not the package" in why
+    assert "TRUSTED_TYPES = ['builtins', 'mlflow', 'numpy', 'numpy.load'" in why
+
+
+def test_the_project_s_own_classes_are_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trust, "SOURCES", tmp_path)
+    (tmp_path / "steps").mkdir()
+    source = "from os import system\nclass Own: ...\ndef run(): ...\nopen('ran', 'w')\n"
+    for path in ("model.py", "steps/__init__.py", "steps/own.py"):
+        (tmp_path / path).write_text(source)
+    modules = [f"{trust.PACKAGE}.{name}" for name in ("model", "steps", "steps.own")]
+    names = [f"{module}.{name}" for module in modules for name in ("Own", "run", "system")]
+    trusted = [name for name in names if name.endswith("Own")] + [f"{trust.PACKAGE}.model.run"]
+    assert sorted(set(names) - set(trust.foreign(names))) == sorted(trusted)
+    assert not Path("ran").exists(), "no module was imported"
 
 
 @pytest.mark.parametrize(("share", "equal"), [(0.9, True), (1.1, False), (-1.1, False)])
@@ -272,10 +292,79 @@ def altered(folder: Path, **entries: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | entries))
 
 
-def test_a_model_may_only_hold_types_of_known_packages(estimator: Path) -> None:
-    altered(estimator, types=["os.system"])
-    with pytest.raises(BrokenModelError, match=r"not trusted: os\.system"):
+def node(name: str, loader: str, **more: object) -> dict[str, object]:
+    """An entry of a file that skops reads."""
+    module, _, last = name.rpartition(".")
+    return {"__class__": last, "__module__": module, "__loader__": loader, **more}
+
+
+TEXT = node("builtins.str", "JsonNode", content=json.dumps("open('canary', 'w')"))
+NONE = node("builtins.list", "ListNode", content=[])
+NOTHING = node("builtins.dict", "DictNode", content={}, key_types=NONE)
+EXEC = node("builtins.exec", "FunctionNode")
+PARTIAL = {"func": EXEC, "args": node("builtins.tuple", "TupleNode", content=[])}
+PARTIAL |= {"kwds": NOTHING, "namespace": NOTHING}
+HOSTILE = [
+    EXEC,
+    node("numpy.testing._private.utils.measure", "FunctionNode"),
+    node("numpy.testing._private.utils.measure", "TypeNode"),
+    node("builtins.eval", "TypeNode"),
+    node("_pickle.loads", "FunctionNode"),
+    node("joblib.numpy_pickle.load", "FunctionNode"),
+    node("sklearn.utils._testing.create_memmap_backed_data", "FunctionNode"),
+    node("subprocess.Popen", "ConstructorFromReduceNode", content=TEXT),
+    node("operator.methodcaller", "OperatorFuncNode", attrs=NONE),
+    node("functools.partial", "PartialNode", content=PARTIAL),
+    node(
+        "sklearn.pipeline.Pipeline",
+        "MethodNode",
+        content={"func": "fit", "obj": node("sklearn.pipeline.Pipeline", "ObjectNode", content=NOTHING)},
+    ),
+    node(f"{trust.PACKAGE}.kit.store.Store", "TypeNode"),
+]
+
+
+def infect(folder: Path, call: dict[str, object]) -> None:
+    """Put a file in place of a model's estimator that makes this call when it is loaded."""
+    code = {"open('canary', 'w')": TEXT}
+    calls = node("builtins.list", "ListNode", content=[call])
+    root = node("builtins.dict", "DictNode", content=code, key_types=calls)
+    with ZipFile(folder / "model.skops", "w") as file:
+        file.writestr("schema.json", json.dumps({**root, "protocol": 2}))
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    altered(folder, types=[], files=files | {"model.skops": sha256(folder / "model.skops")})
+
+
+@pytest.mark.parametrize("call", HOSTILE)
+def test_a_file_that_runs_code_is_refused_before_it_runs(
+    estimator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: dict[str, object]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    infect(estimator, call)
+    with pytest.raises(BrokenModelError, match="holds types that are not trusted"):
         open_model(estimator)
+    assert not Path("canary").exists()
+
+
+def test_the_gate_and_the_promotion_refuse_a_registered_file_that_runs_code(
+    estimator: Path, prepared: Prepared, params: Params, machine: Settings, tmp_path: Path
+) -> None:
+    infect(estimator, HOSTILE[1])
+    mine = machine.model_copy(update={"store": tmp_path / "store"})
+    client = registry.connect(mine)
+    with mlflow.start_run():
+        version = registry.register(estimator, prepared.schema)
+    client.set_model_version_tag(PROJECT, version, "gate", "passed")
+    client.set_model_version_tag(PROJECT, version, "gate_against", "none")
+    try:
+        with pytest.raises(BrokenModelError, match="not trusted: numpy"):
+            train.rejudge(params, mine, version, lambda _: nullcontext())
+        with pytest.raises(UserError, match="cannot serve: the model holds types that are not trusted"):
+            registry.promote(mine, version)
+    finally:
+        client.delete_model_version(PROJECT, version)
+    assert not Path("canary").exists()
+    assert Store(mine.store).champion() is None
 
 
 def test_a_model_of_an_engine_that_this_project_has_not_is_refused(estimator: Path) -> None:

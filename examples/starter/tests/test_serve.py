@@ -219,6 +219,7 @@ def test_whatever_goes_wrong_with_a_champion_the_service_goes_on_to_follow(
     manifest = json.loads((folder / "manifest.json").read_bytes())
     manifest["files"]["parity.json"] = sha256(folder / "parity.json")
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    shop.sign("2", folder)
     shop.promote("2")
     until(ready, "/readyz", 200, "parity.json is no JSON")
     assert 'part_in_trouble{part="Following the store"} 0.0' in ready.get("/metrics").text

@@ -119,6 +119,27 @@ def rollback() -> None:
 
 
 @app.command()
+def sign(yes: Annotated[bool, typer.Option("--yes", help="Sign without asking.")] = False) -> None:
+    """Sign the champion and the versions before it where they aren't, as after a change of the key."""
+    from .kit.files import held
+    from .kit.store import Store
+
+    store = Store(Settings().store)
+    store.keys.ready()
+    shown = store.unsigned()
+    for version in shown:
+        console.print(f"Version [bold]{version}[/] isn't signed: {escape(str(store.folder(version)))}")
+    if shown and not yes:
+        typer.confirm("Sign what is in the store now?", abort=True)
+    with held(store.pointer):
+        store.keys.make()
+        for version in store.unsigned():
+            if version in shown:
+                store.sign(version, store.folder(version))
+    console.print(f"[green]✓[/] {len(shown)} versions signed by {escape(str(store.keys.private))}")
+
+
+@app.command()
 def models() -> None:
     """List the registered versions: what they are worth, how the gate judged, which one serves."""
     from .kit import registry

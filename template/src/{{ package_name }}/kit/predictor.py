@@ -4,10 +4,8 @@ Which engine serves is for ``engine.py`` to say; scikit-learn, which serves any 
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -15,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from . import UserError, personal, task
+from . import UserError, personal, task, trust
 from .columns import Bins, Columns, Numbers, Part
 from .schema import Schema
 
@@ -32,9 +30,6 @@ if TYPE_CHECKING:
 Engine = Callable[[Columns], Numbers]
 TOLERANCE = 1e-9
 """How far two figures may lie apart and count as equal, relative to one and the figure."""
-PACKAGE = __name__.split(".")[0]
-TRUSTED = ("sklearn", "numpy", "scipy", "builtins", PACKAGE)
-"""Packages whose types a stored model may hold; trusted.py, which is the owner's, may name more."""
 SKOPS = "model.skops"
 
 
@@ -149,21 +144,12 @@ def dump(estimator: Any, path: Path) -> tuple[str, ...]:
     return tuple(sorted(skops.io.get_untrusted_types(file=path)))
 
 
-def foreign(types: Iterable[str]) -> list[str]:
-    """The types that neither the kit nor the project's owner trusts."""
-    more: tuple[str, ...] = ()
-    if find_spec(f"{PACKAGE}.trusted"):
-        more = tuple(import_module(f"{PACKAGE}.trusted").TRUSTED_TYPES)
-    known = (*TRUSTED, *more)
-    return [name for name in types if not any(f"{name}.".startswith(f"{entry}.") for entry in known)]
-
-
-def restored(folder: Path, manifest: Manifest) -> Engine:
+def restored(folder: Path) -> Engine:
     """Load a stored estimator as an engine. Types that nobody trusts are not loaded."""
     import skops.io
 
-    if unknown := foreign(manifest.types):
-        packages = sorted({name.split(".")[0] for name in unknown})
-        mend = f"to trust them, write src/{PACKAGE}/trusted.py with the line TRUSTED_TYPES = {packages!r}"
-        raise BrokenModelError(f"the model holds types that are not trusted: {', '.join(unknown)}; {mend}")
-    return sklearn(skops.io.load(folder / SKOPS, trusted=list(manifest.types)))
+    # The file's own types, not those that the manifest names: whoever wrote the file wrote the manifest too.
+    types = skops.io.get_untrusted_types(file=folder / SKOPS)
+    if unknown := trust.foreign(types):
+        raise BrokenModelError(trust.refusal(unknown))
+    return sklearn(skops.io.load(folder / SKOPS, trusted=types))

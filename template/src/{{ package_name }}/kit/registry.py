@@ -19,6 +19,7 @@ from .files import held
 from .predictor import BrokenModelError, Model
 from .schema import Schema
 from .settings import PROJECT, Settings
+from .signing import Keys
 from .store import Champion, Store, open_model, sha256
 from .table import answers
 
@@ -133,7 +134,8 @@ def promote(settings: Settings, version: str | None) -> str:
     The order matters: files first, then the pointer, then the alias. Killed anywhere, the old champion serves
     on, and the same call again completes the work.
     """
-    client, store = connect(settings), Store(settings.store)
+    client, store = connect(settings), Store(settings.store, Keys.of(settings))
+    store.keys.ready()
     # One at a time, so that a second one is judged against what the first one promoted.
     with held(store.pointer):
         number = _promoted(client, store, version)
@@ -151,6 +153,8 @@ def _promoted(client: mlflow.MlflowClient, store: Store, version: str | None) ->
             raise UserError(f"version {number} did not pass the gate: {chosen.tags.get(REASONS, 'unjudged')}")
         if not serves and chosen.tags.get(AGAINST) != against:
             raise UserError(f"version {number} was judged against another champion: gate it again")
+        for earlier in store.sign_first():
+            log.warning("version %s of the store is signed now, as it was found there", earlier)
         # Also where it serves already: files that were damaged become whole.
         try:
             store.publish(number, folder)
@@ -165,7 +169,7 @@ def _promoted(client: mlflow.MlflowClient, store: Store, version: str | None) ->
 
 def roll_back(settings: Settings) -> str:
     """Let the champion before serve again, whether or not the registry can be told."""
-    store = Store(settings.store)
+    store = Store(settings.store, Keys.of(settings))
     with held(store.pointer):
         champion = store.roll_back()
     _tell(settings, champion.version)

@@ -45,6 +45,8 @@ class Settings(Environment):
     """Where things are, and how much the service takes."""
 
     store: Path = Path("store")
+    signing_public_key: Path = Path("signing/public.pem")
+    signing_private_key: Path = Path("signing/private.pem")
     mlflow_tracking_uri: str = "sqlite:///mlflow.db"
     data_url: str | None = None
     host: str = "127.0.0.1"

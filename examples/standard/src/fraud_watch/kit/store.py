@@ -21,6 +21,8 @@ from .columns import Columns, Part
 from .files import replace
 from .predictor import TOLERANCE, BrokenModelError, Choice, Manifest, Model, now
 from .schema import Schema
+from .settings import Settings
+from .signing import SIGNATURE, Keys
 
 
 def write(folder: Path, schema_file: Path, manifest: Manifest, choice: Choice, sample: Columns) -> None:
@@ -43,9 +45,10 @@ def open_model(folder: Path, expected: str | None = None) -> Model:
     """Open a model after checking every hash, and that it predicts here what it did in training."""
     path = folder / "manifest.json"
     try:
-        if expected and sha256(path) != expected:
+        content = path.read_bytes()
+        if expected and hashlib.sha256(content).hexdigest() != expected:
             raise BrokenModelError(f"{path} is not the one that was promoted")
-        manifest = Manifest.model_validate_json(path.read_bytes())
+        manifest = Manifest.model_validate_json(content)
         for name, digest in manifest.files.items():
             if sha256(folder / name) != digest:
                 raise BrokenModelError(f"{folder / name} has changed since it was written")
@@ -91,9 +94,12 @@ class Champion(Part):
 
 
 class Store:
-    def __init__(self, root: Path) -> None:
+    """The folder of models, with the keys that sign and check them: by default those of the settings."""
+
+    def __init__(self, root: Path, keys: Keys | None = None) -> None:
         self.root = root
         self.pointer = root / "champion.json"
+        self.keys = keys or Keys.of(Settings())
 
     def folder(self, version: str) -> Path:
         return self.root / "versions" / version
@@ -110,7 +116,50 @@ class Store:
             raise BrokenModelError(f"{self.pointer} is damaged: remove it, then gate and promote") from None
 
     def open(self, champion: Champion) -> Model:
-        return open_model(self.folder(champion.version), champion.manifest)
+        """Open a champion, if the project's key signed it. Where the project has no key, any model opens."""
+        folder = self.folder(champion.version)
+        if self.verify(champion.version) not in (None, champion.manifest):
+            raise BrokenModelError(f"{folder / 'manifest.json'} is not the one that was promoted")
+        return open_model(folder, champion.manifest)
+
+    def verify(self, version: str) -> str | None:
+        """Return the hash of a version's manifest after checking its signature; None without a key."""
+        if not self.keys.exist():
+            return None
+        return hashlib.sha256(self.keys.verify(version, self.folder(version))).hexdigest()
+
+    def sign(self, version: str, folder: Path) -> None:
+        """Sign a model whose manifest names every file."""
+        manifest = Manifest.model_validate_json((folder / "manifest.json").read_bytes())
+        known = {*manifest.files, "manifest.json", SIGNATURE}
+        if more := sorted(p.name for p in folder.iterdir() if p.name not in known and p.name[0] != "."):
+            raise BrokenModelError(f"{folder} isn't signed: its manifest doesn't name {', '.join(more)}")
+        self.keys.sign(version, folder)
+
+    def unsigned(self) -> list[str]:
+        """Return the champion and the versions before it that aren't signed and open here, latest last."""
+        champion, found = self.champion(), []
+        for version in (*champion.before, champion.version) if champion else ():
+            try:
+                self.keys.verify(version, self.folder(version))
+            except BrokenModelError:
+                with suppress(BrokenModelError):
+                    now = champion and version == champion.version and champion.manifest
+                    open_model(self.folder(version), now or None)
+                    found.append(version)
+        return list(dict.fromkeys(found))
+
+    def sign_first(self) -> list[str]:
+        """Make the project's key where there is none, and sign what has served; gives those versions.
+
+        What is in the store is taken as it is: there was nothing to check it by.
+        """
+        if not self.keys.make():
+            return []
+        versions = self.unsigned()
+        for version in versions:
+            self.sign(version, self.folder(version))
+        return versions
 
     def publish(self, version: str, source: Path) -> None:
         """Copy a model's files in, unless they are there whole; they appear at once, or not at all."""
@@ -119,6 +168,8 @@ class Store:
         with suppress(BrokenModelError):
             open_model(target)
             if sha256(target / "manifest.json") == sha256(source / "manifest.json"):
+                if self.keys.exist():
+                    self.sign(version, target)
                 return
             raise UserError(f"the store holds another version {version}, from another registry than this one")
         draft = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=target.parent))
@@ -126,6 +177,8 @@ class Store:
             shutil.copytree(source, draft, dirs_exist_ok=True)
             # Readable by the service, which may run as somebody else.
             draft.chmod(0o755)
+            if self.keys.exist():
+                self.sign(version, draft)
             for path in draft.iterdir():
                 _sync(path)
             open_model(draft)
@@ -152,7 +205,7 @@ class Store:
         if last is None or not last.before:
             raise UserError("there is no earlier champion to go back to")
         *before, version = last.before
-        open_model(self.folder(version))
+        open_model(self.folder(version), self.verify(version))
         return self.point(version, tuple(before))
 
 

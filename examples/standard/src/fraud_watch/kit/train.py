@@ -22,6 +22,7 @@ from .evaluate import Check, Exam, Prepared, Report
 from .predictor import TOLERANCE, BrokenModelError, Choice, Manifest, Model, as_rows, dump, figures, made
 from .schema import Schema
 from .settings import SCHEMA, Params, Settings
+from .signing import Keys
 from .splits import split
 from .store import Store, open_model, sha256, write
 from .table import columns_of, data_hash, load
@@ -120,7 +121,7 @@ def _same(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def champion(settings: Settings, schema: Schema, skipped: bool) -> Rival:
-    store = Store(settings.store)
+    store = Store(settings.store, Keys.of(settings))
     now = store.champion()
     if now is None:
         return Rival("none")

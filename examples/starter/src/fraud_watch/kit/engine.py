@@ -23,4 +23,4 @@ def load(folder: Path, manifest: Manifest) -> Engine:
     if manifest.engine != "sklearn":
         made = f"{folder} was made for the engine {manifest.engine}, which this project has not"
         raise BrokenModelError(f"{made}: train and promote again")
-    return restored(folder, manifest)
+    return restored(folder)

@@ -70,7 +70,7 @@ def load(folder: Path, manifest: Manifest) -> Engine:
     if not find_spec("skops"):
         what = f"{folder} is served by scikit-learn ({manifest.why}), and skops is not installed here"
         raise BrokenModelError(f"{what}: {INSTALL}")
-    return restored(folder, manifest)
+    return restored(folder)
 
 
 def _plan(folder: Path) -> Engine:

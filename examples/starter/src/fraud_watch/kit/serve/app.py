@@ -27,6 +27,7 @@ from .. import UserError
 from ..predictor import Model
 from ..schema import MOST
 from ..settings import PROJECT, Settings
+from ..signing import UNSIGNED, Keys
 from ..store import Champion, Store
 from ..task import Answer
 from . import PROBLEM_JSON, Problem, Refusal, documented, refusal
@@ -118,6 +119,7 @@ class Live:
         self.store, self.metrics = store, metrics
         self.serving: Serving | None = None
         self.trouble = ""
+        self.unsigned = ""
         self.loading = threading.Lock()
 
     def now(self) -> Serving:
@@ -137,11 +139,16 @@ class Live:
     def _refresh(self) -> None:
         try:
             champion = self.store.champion()
-            if champion and (self.serving is None or self.serving.champion != champion):
+            signed = self.store.keys.exist()
+            opened = self.serving and self.serving.champion == champion and not (signed and self.unsigned)
+            if champion and not opened:
                 model = self.store.open(champion)
                 self.metrics.loaded(model, champion.version)
                 self.serving = Serving(champion, model, self.metrics)
+                self.unsigned = "" if signed else UNSIGNED
                 log.info("version %s serves", champion.version)
+                if self.unsigned:
+                    log.warning(self.unsigned)
             self.trouble = ""
         except Exception as error:  # features.py is the user's: anything may come out of a model
             known = isinstance(error, UserError | OSError)
@@ -167,7 +174,7 @@ async def in_time(what: str, start: Coroutine[Any, Any, None]) -> str:
 def create_app(settings: Settings, parts: Sequence[Part] = ()) -> ASGIApp:
     """The service: FastAPI with the slow routes, and the front before it."""
     metrics = Metrics()
-    live = Live(Store(settings.store), metrics)
+    live = Live(Store(settings.store, Keys.of(settings)), metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -248,7 +255,7 @@ def add_routes(
     async def readyz() -> State:
         """There is a model to answer with. The detail names a newer one that was refused."""
         live.now()
-        troubles = [live.trouble, output.trouble(), *(part.trouble() for part in parts)]
+        troubles = [live.trouble, live.unsigned, output.trouble(), *(part.trouble() for part in parts)]
         troubles += [work.trouble for work in repeated]
         return State(status="ready", detail="; ".join(filter(None, troubles)))
 

@@ -1,0 +1,151 @@
+"""Signatures of stored models: the machine that promotes signs, and what serves checks it by the public key.
+
+The public key is committed, and goes where the service runs. The private key stays where promotion runs.
+"""
+
+import base64
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from . import UserError
+from .files import held, replace
+from .predictor import BrokenModelError
+from .settings import PROJECT, Settings
+
+SIGNATURE = "manifest.sig"
+PURPOSE = b"slipway model 1"
+BLOCK = re.compile(rb"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", re.DOTALL)
+UNSIGNED = f"the model isn't signed, as this project has no key: run `{PROJECT} sign` where you promote"
+
+
+def message(version: str, manifest: bytes) -> bytes:
+    """Return what is signed. The manifest has the hash of every other file of the model."""
+    return b"\0".join([PURPOSE, PROJECT.encode(), version.encode(), manifest])
+
+
+class Keys(NamedTuple):
+    """The files of the project's key pair. The public one may hold several keys, as while one is replaced."""
+
+    public: Path
+    private: Path
+    required: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Keys":
+        """The key pair of the settings. A public key that they name must be there."""
+        named = "signing_public_key" in settings.model_fields_set
+        return cls(settings.signing_public_key, settings.signing_private_key, named)
+
+    def exist(self) -> bool:
+        return self.required or self.public.exists()
+
+    def trusted(self) -> list[Ed25519PublicKey]:
+        """Return the public keys by which a model may be signed."""
+        try:
+            blocks = BLOCK.findall(self.public.read_bytes())
+            keys = [load_pem_public_key(block) for block in blocks]
+        except OSError as error:
+            raise BrokenModelError(f"the public key {self.public} cannot be read: {error.strerror}") from None
+        except (ValueError, UnsupportedAlgorithm):
+            keys = []
+        found = [key for key in keys if isinstance(key, Ed25519PublicKey)]
+        if not found or len(found) < len(keys):
+            raise BrokenModelError(f"{self.public} holds no public key of Ed25519: restore it from git")
+        return found
+
+    def verify(self, version: str, folder: Path) -> bytes:
+        """Return the manifest of a version, after checking that one of the project's keys signed it."""
+        keys = self.trusted()
+        try:
+            manifest = (folder / "manifest.json").read_bytes()
+            signature = base64.b64decode((folder / SIGNATURE).read_bytes().strip(), validate=True)
+        except FileNotFoundError as error:
+            if error.filename != str(folder / SIGNATURE):
+                raise BrokenModelError(f"{error.filename} cannot be read: {error.strerror}") from None
+            why = "it has no signature"
+        except OSError as error:
+            raise BrokenModelError(f"{error.filename} cannot be read: {error.strerror}") from None
+        except ValueError:
+            why = f"{folder / SIGNATURE} is damaged"
+        else:
+            if any(_signed(key, signature, message(version, manifest)) for key in keys):
+                return manifest
+            why = f"its signature is of another key, version or manifest than {self.public} signs for"
+        mend = f"promote it again, or run `{PROJECT} sign` if you know where it comes from"
+        raise BrokenModelError(f"version {version} isn't signed by this project's key: {why}; {mend}")
+
+    def signer(self) -> Ed25519PrivateKey:
+        """Return the private key, which must belong to the public one."""
+        try:
+            key = load_pem_private_key(self.private.read_bytes(), password=None)
+        except OSError as error:
+            raise UserError(self._missing(error.strerror or "")) from None
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise UserError(f"{self.private} holds no private key without a password") from None
+        if not isinstance(key, Ed25519PrivateKey):
+            raise UserError(f"{self.private} holds a private key that isn't one of Ed25519")
+        if self.public.exists() and _text(key.public_key()) not in map(_text, self.trusted()):
+            raise UserError(f"the private key {self.private} doesn't belong to the public key {self.public}")
+        return key
+
+    def _missing(self, why: str) -> str:
+        mine = self.public.with_name("mine")
+        return (
+            f"the private key {self.private}, which signs what is promoted, cannot be read: {why}. Promote "
+            "where it is, or let SIGNING_PRIVATE_KEY name the file. To try promotions on this machine alone, "
+            f"set SIGNING_PRIVATE_KEY={mine / 'private.pem'} and SIGNING_PUBLIC_KEY={mine / 'public.pem'} "
+            "in .env"
+        )
+
+    def ready(self) -> None:
+        """Refuse to go on where nothing could be signed."""
+        if self.public.exists() or self.private.exists():
+            self.signer()
+
+    def make(self) -> bool:
+        """Make the key pair, or the public half alone; gives whether the project had no public key."""
+        with held(self.public):
+            if self.public.exists():
+                return False
+            if not self.private.exists():
+                self.private.parent.mkdir(parents=True, exist_ok=True)
+                new = Ed25519PrivateKey.generate()
+                text = new.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+                draft = self.private.with_name(f".{self.private.name}.{os.getpid()}")
+                with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                    file.write(text)
+                    os.fsync(file.fileno())
+                draft.replace(self.private)
+            replace(self.public, _text(self.signer().public_key()).decode())
+            return True
+
+    def sign(self, version: str, folder: Path) -> None:
+        """Write a version's signature into its folder."""
+        manifest = (folder / "manifest.json").read_bytes()
+        signature = self.signer().sign(message(version, manifest))
+        replace(folder / SIGNATURE, base64.b64encode(signature).decode() + "\n")
+
+
+def _signed(key: Ed25519PublicKey, signature: bytes, content: bytes) -> bool:
+    try:
+        key.verify(signature, content)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _text(key: Ed25519PublicKey) -> bytes:
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

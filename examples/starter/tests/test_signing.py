@@ -1,0 +1,230 @@
+"""Signatures: what the service opens, which key signs, and how a project that had none gets one."""
+
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import anyio
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from fastapi.testclient import TestClient
+
+from fraud_watch.kit import UserError, registry, train
+from fraud_watch.kit.predictor import BrokenModelError
+from fraud_watch.kit.serve.app import create_app
+from fraud_watch.kit.settings import Settings
+from fraud_watch.kit.signing import SIGNATURE, Keys
+from fraud_watch.kit.store import Champion, Store
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Keys:
+    """The place of a key pair that is not there yet."""
+    return Keys(tmp_path / "signing" / "public.pem", tmp_path / "signing" / "private.pem")
+
+
+@pytest.fixture
+def shop(tmp_path: Path, published: Path, keys: Keys) -> Store:
+    """A store from before there were keys: two versions have served."""
+    shop = Store(tmp_path / "store", keys)
+    for version in ("1", "2"):
+        shop.publish(version, published)
+        shop.promote(version)
+    return shop
+
+
+@pytest.fixture
+def signed(shop: Store) -> Store:
+    """The same store after its key was made."""
+    assert shop.sign_first() == ["1", "2"]
+    assert shop.sign_first() == []
+    return shop
+
+
+def champion(shop: Store) -> Champion:
+    found = shop.champion()
+    assert found is not None
+    return found
+
+
+def settings(shop: Store, keys: Keys | None = None) -> Settings:
+    here = Settings(store=shop.root, reload_seconds=0.02)
+    place = {"signing_public_key": keys.public, "signing_private_key": keys.private} if keys else {}
+    return here.model_copy(update=place)
+
+
+def until(service: TestClient, text: str) -> str:
+    """Ask /readyz until it says so, for ten seconds at most."""
+    for _ in range(500):
+        if text in (said := service.get("/readyz").text):
+            return said
+        service.portal.call(anyio.sleep, 0.02)  # type: ignore[union-attr]
+    raise AssertionError(f"/readyz did not say {text!r} but {said}")
+
+
+def changed(shop: Store) -> None:
+    path = shop.folder("2") / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"run": "another"}))
+    shop.point("2", ("1",))
+
+
+def of_another_version(shop: Store) -> None:
+    shutil.copyfile(shop.folder("1") / SIGNATURE, shop.folder("2") / SIGNATURE)
+
+
+def of_another_key(shop: Store) -> None:
+    other = Keys(shop.root / "public.pem", shop.root / "private.pem")
+    other.make()
+    other.sign("2", shop.folder("2"))
+
+
+def missing(shop: Store) -> None:
+    (shop.folder("2") / SIGNATURE).unlink()
+
+
+def damaged(shop: Store) -> None:
+    (shop.folder("2") / SIGNATURE).write_bytes(b"\xff")
+
+
+FORGED = [changed, of_another_version, of_another_key, missing, damaged]
+
+
+@pytest.mark.parametrize("forge", FORGED)
+def test_only_what_the_project_s_key_signed_opens_and_is_rolled_back_to(
+    signed: Store, forge: Callable[[Store], None]
+) -> None:
+    signed.open(champion(signed))
+    forge(signed)
+    with pytest.raises(BrokenModelError, match="version 2 isn't signed by this project's key"):
+        signed.open(champion(signed))
+    signed.point("1", ("2",))
+    signed.open(champion(signed))
+    with pytest.raises(BrokenModelError, match="version 2 isn't signed by this project's key"):
+        signed.roll_back()
+    assert champion(signed).version == "1"
+
+
+def test_a_pointer_to_another_manifest_than_the_signed_one_is_refused(signed: Store) -> None:
+    now = champion(signed).model_copy(update={"manifest": "0" * 64})
+    with pytest.raises(BrokenModelError, match="not the one that was promoted"):
+        signed.open(now)
+
+
+def test_a_service_says_what_is_unsigned_and_goes_on(
+    shop: Store, project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Before there is a key, it serves and says so; afterwards what served goes on."""
+    monkeypatch.chdir(tmp_path)
+    with TestClient(create_app(settings(shop))) as service:
+        assert "the model isn't signed, as this project has no key" in until(service, "ready")
+        shop.keys.make()
+        until(service, "version 2 isn't signed by this project's key: it has no signature")
+        assert service.get("/model").json()["version"] == "2"
+        for version in shop.unsigned():
+            shop.sign(version, shop.folder(version))
+        until(service, '"detail":""')
+        shop.roll_back()
+        while service.get("/model").json()["version"] == "2":
+            service.portal.call(anyio.sleep, 0.02)  # type: ignore[union-attr]
+        missing(shop)
+        shop.promote("2")
+        until(service, "version 2 isn't signed by this project's key: it has no signature")
+        assert service.get("/model").json()["version"] == "1"
+
+
+def test_a_public_key_that_the_settings_name_must_be_there(shop: Store) -> None:
+    """A mount that is missing must not turn the check off."""
+    gone = settings(shop, shop.keys._replace(public=shop.root / "gone.pem"))
+    assert Keys.of(gone).required
+    assert not Keys.of(settings(shop)).required
+    with pytest.raises(BrokenModelError, match=r"public key .*gone\.pem cannot be read"):
+        Store(shop.root, Keys.of(gone)).open(champion(shop))
+    shop.keys.public.parent.mkdir()
+    shop.keys.public.write_text("no key")
+    with pytest.raises(BrokenModelError, match="holds no public key of Ed25519"):
+        shop.open(champion(shop))
+
+
+def test_the_first_promotion_makes_the_key_and_signs_what_has_served(
+    shop: Store, trained: train.Result, caplog: pytest.LogCaptureFixture
+) -> None:
+    mine = settings(shop, shop.keys)
+    for version, number in (("1", "8"), ("2", "9")):
+        shop.folder(version).rename(shop.folder(number))
+        path = shop.folder(number) / "manifest.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"run": number}))
+    shop.folder("7").mkdir()
+    shop.point("9", ("7", "8"))
+    client = registry.connect(mine)
+    registry.note_gate(client, trained.version, ["too weak"], "9")
+    with pytest.raises(UserError, match="did not pass the gate"):
+        registry.promote(mine, trained.version)
+    assert not shop.keys.public.exists(), "a promotion that is refused makes none"
+    registry.note_gate(client, trained.version, [], "9")
+    registry.promote(mine, trained.version)
+    assert "version 9 of the store is signed now" in caplog.text
+    assert not (shop.folder("7") / SIGNATURE).exists(), "it doesn't open"
+    shop.open(champion(shop))
+    assert [registry.roll_back(mine), registry.roll_back(mine)] == ["9", "8"]
+    shop.open(champion(shop))
+
+
+def test_promoting_without_the_private_key_changes_nothing(
+    signed: Store, trained: train.Result, tmp_path: Path
+) -> None:
+    mine = settings(signed, signed.keys)
+    registry.note_gate(registry.connect(mine), trained.version, [], "2")
+    kept = signed.keys.private.rename(tmp_path / "elsewhere.pem")
+    before = {path: path.read_bytes() for path in signed.root.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match=r"private\.pem, which signs .* SIGNING_PRIVATE_KEY name the file"):
+        registry.promote(mine, trained.version)
+    other = Keys(tmp_path / "other" / "public.pem", signed.keys.private)
+    other.make()
+    with pytest.raises(UserError, match="doesn't belong to the public key"):
+        registry.promote(mine, trained.version)
+    rsa = generate_private_key(65537, 2048)
+    text = rsa.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    for content, why in ((b"?", "holds no private key"), (text, "isn't one of Ed25519")):
+        signed.keys.private.write_bytes(content)
+        with pytest.raises(UserError, match=why):
+            registry.promote(mine, trained.version)
+    assert {path: path.read_bytes() for path in signed.root.rglob("*") if path.is_file()} == before
+    kept.replace(signed.keys.private)
+    registry.promote(mine, trained.version)
+
+
+def test_two_promoters_at_once_make_one_key(keys: Keys) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: keys.make(), range(8)))
+    assert made.count(True) == 1
+    keys.signer()
+    assert keys.private.stat().st_mode & 0o777 == 0o600
+    assert keys.public.stat().st_mode & 0o444 == 0o444, "a service that runs as somebody else can read it"
+
+
+def test_a_public_key_that_was_lost_is_made_of_the_private_one(signed: Store) -> None:
+    signed.keys.public.unlink()
+    assert signed.keys.make()
+    signed.open(champion(signed))
+
+
+def test_a_key_is_replaced_while_both_are_trusted(signed: Store, tmp_path: Path) -> None:
+    other = Keys(tmp_path / "new" / "public.pem", tmp_path / "new" / "private.pem")
+    other.make()
+    both = signed.keys._replace(private=other.private)
+    both.public.write_bytes(both.public.read_bytes() + other.public.read_bytes())
+    moved = Store(signed.root, both)
+    moved.open(champion(moved))
+    moved.sign("2", moved.folder("2"))
+    moved.open(champion(moved))
+    Store(signed.root, other).open(champion(moved))
+    assert Store(signed.root, other).unsigned() == ["1"]
+
+
+def test_a_file_that_the_manifest_does_not_name_is_not_signed(signed: Store) -> None:
+    (signed.folder("2") / "more.skops").write_bytes(b"")
+    with pytest.raises(BrokenModelError, match=r"its manifest doesn't name more\.skops"):
+        signed.sign("2", signed.folder("2"))

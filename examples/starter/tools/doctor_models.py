@@ -1,0 +1,72 @@
+"""Find keys and stored models that are less safe than they should be, and personal values that they hold."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import yaml
+
+STORE = re.compile(r"^\s*(?:export\s+)?STORE\s*=\s*[\"']?([^\"'\s#]+)", re.MULTILINE)
+TRACKED = "git rm --cached {path}, commit, and replace the key as docs/guide.md says"
+SIGN = "if you know its models, the project's own command, with the verb sign"
+LISTED = "write type: text and input: false instead of the list, then train and promote"
+SERVED = "train and promote; then remove the folders of versions that no service needs from the store"
+Found = Iterator[tuple[str, str, str, str, str]]
+"""Findings as code, severity, path, message and cure."""
+
+
+def check(project: Path) -> Found:
+    yield from keys(project)
+    for column in personal(project / "schema.yaml"):
+        what = f"{column} is personal, and its values are listed: train refuses it"
+        yield "personal-values", "warning", "schema.yaml", what, LISTED
+    file = project / ".env"
+    named = STORE.search(file.read_text("utf-8") if file.is_file() else "")
+    yield from models(project, Path(os.environ.get("STORE") or (named[1] if named else "store")))
+
+
+def keys(project: Path) -> Found:
+    """Find private keys that git holds, or that others on this machine can read."""
+    for file in sorted(project.glob("signing/**/*.pem")):
+        if not file.is_file() or b"PRIVATE KEY" not in file.read_bytes():
+            continue
+        path = file.relative_to(project).as_posix()
+        with suppress(OSError):
+            command = ["git", "ls-files", "--", path]
+            if subprocess.run(command, check=False, cwd=project, capture_output=True).stdout:
+                what = "git holds it: whoever has the repository can sign models"
+                yield "tracked-key", "error", path, what, TRACKED.replace("{path}", path)
+        if os.name == "posix" and file.stat().st_mode & 0o077:
+            what = "others on this machine can read this private key"
+            yield "readable-key", "warning", path, what, f"chmod 600 {path}"
+
+
+def models(project: Path, store: Path) -> Found:
+    """Find models of the champion and before it that have no signature, and personal values in the champion."""
+    try:
+        champion = json.loads((project / store / "champion.json").read_bytes())
+        versions = [str(version) for version in (*champion["before"], champion["version"])]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # nothing serves, or the file is damaged, which the service says
+    folders = {version: project / store / "versions" / version for version in versions}
+    present = [version for version, folder in folders.items() if folder.is_dir()]
+    # Whether a signature is right, the service checks.
+    if unsigned := [version for version in present if not (folders[version] / "manifest.sig").exists()]:
+        yield "unsigned-model", "warning", str(store), f"no key has signed version {', '.join(unsigned)}", SIGN
+    path = store / "versions" / versions[-1] / "schema.yaml"
+    for column in personal(project / path):
+        what = f"version {versions[-1]}, which serves, holds the values of {column}, which is personal"
+        yield "personal-values", "warning", str(path), what, SERVED
+
+
+def personal(path: Path) -> list[str]:
+    """Return the names of personal columns that list categories."""
+    try:
+        columns = yaml.safe_load(path.read_text("utf-8"))["columns"]
+        return [str(c["name"]) for c in columns if c.get("pii") and c.get("categories")]
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError):
+        return []  # the project's own commands say what is wrong with it

@@ -356,8 +356,9 @@ def test_what_is_no_label_is_refused_in_the_one_form(service: TestClient) -> Non
     for body in (b"", b"{", b"\xff", b"[]", b'{"request_id": "a", "label": "\\ud800"}'):
         assert refused(body)[0] == 422
     assert refused(b'{"request_id": "a", "request_id": "b", "label": 1}') == (422, "Wrong: request_id")
-    for chunked in (False, True):
-        assert refused(b" " * 3_000_000, chunked=chunked)[0] == 413
+    for size, status in ((10_000, 422), (10_001, 413), (3_000_000, 413)):
+        for chunked in (False, True):
+            assert refused(b" " * size, chunked=chunked)[0] == status
 
 
 def test_a_page_of_another_origin_cannot_send_labels_unasked(service: TestClient) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -207,8 +206,11 @@ def test_a_store_that_cannot_be_read_leaves_the_model_serving(
         shop.pointer.write_text(good, encoding="utf-8")
         until(ready, "/readyz", 200, '"detail":""')
     assert ready.post("/predict", json=schema.example()).status_code == 200
-    shutil.rmtree(shop.root)
+    shop.root.rename(shop.root.with_name("elsewhere"))
+    until(ready, "/readyz", 200, "champion.json is gone")
     assert ready.post("/predict", json=schema.example()).status_code == 200
+    shop.root.with_name("elsewhere").rename(shop.root)
+    until(ready, "/readyz", 200, '"detail":""')
 
 
 def test_whatever_goes_wrong_with_a_champion_the_service_goes_on_to_follow(

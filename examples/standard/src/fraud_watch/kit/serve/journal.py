@@ -137,10 +137,10 @@ class Journal(Part):
         await aside(self.look)
 
     def look(self) -> None:
-        """Read what a label may be. While the store is damaged, what was known stays."""
+        """Read what a label may be. While the store is damaged or gone, what was known stays."""
         with suppress(UserError, OSError):
-            champion = self.store.champion()
-            self.champions_schema = self.schema(champion.version) if champion else None
+            if champion := self.store.champion():
+                self.champions_schema = self.schema(champion.version)
 
     async def stop(self) -> None:
         self.stopping.set()

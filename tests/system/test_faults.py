@@ -62,7 +62,7 @@ SOON = 3.0
 """Seconds within which each endpoint answers, whatever is wrong."""
 ALIVE, STALL = 0.1, 1.0
 """Seconds for nine in ten answers of /healthz, and for the slowest. The tests share the cores with others."""
-START = 15.0
+START = 12.0
 """Seconds within which a service answers /healthz, whatever is wrong when it starts."""
 SEEN = 20.0
 """Seconds after which a fault is shown, and after which one that is over is not."""

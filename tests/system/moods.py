@@ -137,35 +137,35 @@ def pages(content: dict[str, object]) -> Iterator[int]:
         server.server_close()
 
 
-class StoreMoods:
-    """A store whose pointer hangs, is garbage, or that is gone with its folder."""
+class FileMoods:
+    """A file that hangs, is garbage, or that is gone with its folder."""
 
-    def __init__(self, store: Path) -> None:
-        self.store = store
-        self.pointer = store / "champion.json"
-        self.kept = self.pointer.read_bytes()
-        self.pipe = store / "pipe"
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.folder = file.parent
+        self.kept = file.read_bytes()
+        self.pipe = self.folder / "pipe"
         self._spoilt = False
 
     def set(self, mood: str) -> None:
-        elsewhere = self.store.with_name("store-elsewhere")
+        elsewhere = self.folder.with_name(f"{self.folder.name}-elsewhere")
         if mood == "well" and not self._spoilt:
             return
         self._spoilt = mood != "well"
         if mood == "gone":
-            self.store.rename(elsewhere)
+            self.folder.rename(elsewhere)
             return
         if elsewhere.exists():
-            elsewhere.rename(self.store)
+            elsewhere.rename(self.folder)
         if mood == "hanging":
             os.mkfifo(self.pipe)
-            draft = self.store / "draft"
+            draft = self.folder / "draft"
             os.link(self.pipe, draft)
-            draft.replace(self.pointer)
+            draft.replace(self.file)
             return
-        draft = self.store / "draft"
+        draft = self.folder / "draft"
         draft.write_bytes(GARBAGE if mood == "garbage" else self.kept)
-        draft.replace(self.pointer)
+        draft.replace(self.file)
         if self.pipe.exists():
             # Who waits for the pipe reads nothing from it, and reads the file the next time.
             os.close(os.open(self.pipe, os.O_RDWR | os.O_NONBLOCK))

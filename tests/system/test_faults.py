@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -29,7 +29,7 @@ from tests.trees import template
 
 from . import postgres
 from .logged import free_port, until
-from .moods import Heartbeat, PipeMoods, StoreMoods, listening, pages, proxied
+from .moods import FileMoods, Heartbeat, PipeMoods, listening, pages, proxied
 from .postgres import Postgres
 
 NAME = "harbour_pilot"
@@ -110,6 +110,13 @@ FAULTS = [
 ]
 
 
+KEYS = {
+    "garbage": "is damaged",
+    "gone": "is not there",
+    "hanging": "Following the keys has taken longer",
+}
+
+
 class Moody(Protocol):
     def set(self, mood: str) -> None: ...
 
@@ -123,7 +130,8 @@ class Surroundings:
     settings: dict[str, str]
     parts: dict[str, Moody]
     database: Postgres
-    tokens: dict[str, str]
+    callers: dict[str, dict[str, str]]
+    """Headers of a caller who is known, and of one whose key is not."""
 
     def command(self, *words: str) -> list[str]:
         return [str(self.python), "-m", f"{NAME}.cli", *words]
@@ -174,6 +182,10 @@ def around(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surroundings]:
         stack.callback(database.remove)
         database.start()
         issuer = json.loads(subprocess.check_output([str(python), "-c", ISSUER]))
+        callers = {
+            name: {"Authorization": f"Bearer {token}"}
+            for name, token in issuer["tokens"].items()
+        }
         web = stack.enter_context(pages({"/keys": issuer["keys"], "/v1/traces": {}}))
         targets = {
             "registry": ports["mlflow"],
@@ -201,12 +213,12 @@ def around(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surroundings]:
             "TRACE_RATIO": "1",
         }
         parts: dict[str, Moody] = dict(proxies)
-        made = Surroundings(folder, python, settings, parts, database, issuer["tokens"])
+        made = Surroundings(folder, python, settings, parts, database, callers)
         until("listening", lambda: all(map(listening, ports.values())), 90)
         for verb in ("fetch", "train", "promote"):
             done = made.run(verb)
             assert done.returncode == 0, done.stdout
-        parts["store"] = StoreMoods(folder / "store")
+        parts["store"] = FileMoods(folder / "store" / "champion.json")
         yield made
 
 
@@ -227,12 +239,11 @@ class Running:
     asked: int = 0
 
     def ask(
-        self, method: str, path: str, body: bytes | None = None, token: str = "known"
+        self, method: str, path: str, body: bytes | None = None, caller: str = "known"
     ) -> tuple[int, bytes]:
         link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            bearer = f"Bearer {self.around.tokens[token]}"
-            headers = {"Authorization": bearer, "Content-Type": "application/json"}
+            headers = self.around.callers[caller] | {"Content-Type": "application/json"}
             link.request(method, path, body, headers)
             response = link.getresponse()
             return response.status, response.read()
@@ -241,7 +252,7 @@ class Running:
 
     def detail(self) -> str:
         """What /readyz shows. A token of an unknown key makes the service look for the issuer's keys."""
-        self.ask("GET", "/model", token="unknown")
+        self.ask("GET", "/model", caller="unknown")
         self.predict()
         status, text = self.ask("GET", "/readyz")
         assert status == 200, text
@@ -335,10 +346,45 @@ def service(
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_a_service_lives_through_it(
-    fault: Fault, around: Surroundings, service: Running
-) -> None:
-    part, before = around.parts[fault.part], service.memory()
+def test_a_service_lives_through_it(fault: Fault, service: Running) -> None:
+    live_through(fault, service)
+    until("logged", lambda: service.logged() == service.asked, SEEN)
+
+
+@pytest.fixture(scope="module")
+def keyed(
+    around: Surroundings, tmp_path_factory: pytest.TempPathFactory
+) -> Surroundings:
+    """The same with keys in place of tokens."""
+    base = tmp_path_factory.mktemp("keyed")
+    folder = render(base / "project", {**ANSWERS, "auth": "api_key"})
+    around.database.sql("CREATE DATABASE keyed")
+    settings = {
+        **around.settings,
+        "LOG_DATABASE": f"{around.settings['LOG_DATABASE'].rpartition('/')[0]}/keyed",
+        "PYTHONPATH": str(folder / "src"),
+        "STORE": str(around.folder / "store"),
+    }
+    made = replace(around, folder=folder, settings=settings, parts={})
+    key = made.run("keys", "add", "tester").stdout.strip()
+    made.callers = {"known": {"X-API-Key": key}, "unknown": {"X-API-Key": "other"}}
+    made.parts["keys"] = FileMoods(folder / "keys" / "keys.json")
+    return made
+
+
+def test_a_service_lives_through_faults_of_its_keys(keyed: Surroundings) -> None:
+    with serving(keyed, subprocess.DEVNULL) as service:
+        until("serving", service.serves, SEEN)
+        for _ in range(BURST):
+            service.predict()
+        service.every_endpoint()
+        for mood, shown in KEYS.items():
+            live_through(Fault("keys", mood, shown), service)
+
+
+def live_through(fault: Fault, service: Running) -> None:
+    """Everything is answered during a fault, which is shown as long as it lasts."""
+    part, before = service.around.parts[fault.part], service.memory()
     with Heartbeat(lambda: service.ask("GET", "/healthz")) as heart:
         part.set(fault.mood)
         try:
@@ -352,7 +398,6 @@ def test_a_service_lives_through_it(
             part.set("well")
         until("well", lambda: not service.detail(), SEEN)
         service.every_endpoint()
-        until("logged", lambda: service.logged() == service.asked, SEEN)
     assert len(heart.seconds) > 10
     assert heart.share(0.9) < ALIVE
     assert heart.share(1) < STALL
@@ -463,6 +508,23 @@ def kept(folder: Path) -> dict[str, bytes]:
         for path in found
         if path.is_file() and not path.name.endswith(".lock")
     }
+
+
+@pytest.mark.parametrize("words", [("list",), ("add", "other"), ("revoke", "tester")])
+def test_a_command_for_keys_says_what_is_wrong(
+    words: tuple[str, ...], keyed: Surroundings
+) -> None:
+    file = keyed.folder / "keys" / "keys.json"
+    keyed.parts["keys"].set("garbage")
+    before = file.read_bytes()
+    try:
+        done = keyed.run("keys", *words)
+        assert file.read_bytes() == before
+    finally:
+        keyed.parts["keys"].set("well")
+    assert done.returncode == 2, done.stdout
+    assert "keys.json is damaged" in done.stdout
+    assert "Traceback" not in done.stdout
 
 
 @pytest.mark.parametrize("part", SLOWLY)

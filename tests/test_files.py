@@ -80,7 +80,7 @@ def test_a_project_is_small(problem: str) -> None:
     # three test files hold arithmetic, five files read other people's tables, nine bound what one caller, one bad file
     # or one bad day can do to the service.
     assert files <= 70
-    assert lines <= 2_700
+    assert lines <= 2_800
     assert size("standard", problem)[0] <= 98
 
 

@@ -394,11 +394,11 @@ def live_through(fault: Fault, service: Running) -> None:
             if fault.shown:
                 until(fault.shown, lambda: fault.shown in service.detail(), SEEN)
             service.every_endpoint()
+            until("heard often", lambda: len(heart.seconds) > 20, SEEN)
         finally:
             part.set("well")
         until("well", lambda: not service.detail(), SEEN)
         service.every_endpoint()
-    assert len(heart.seconds) > 10
     assert heart.share(0.9) < ALIVE
     assert heart.share(1) < STALL
     assert service.memory() - before < GROWTH

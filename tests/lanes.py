@@ -22,6 +22,8 @@ GROUPS = {
         *("test_command.py", "test_files.py", "test_matrix.py"),
         *("test_presets.py", "test_seeded.py"),
     },
+    # It starts servers of its own, so it need not wait for the others of its folder.
+    "faults": {"test_faults.py"},
     # One of them looks at what the engine leaves on the machine, while no other may use it.
     "Docker Engine": {
         "test_engine.py",

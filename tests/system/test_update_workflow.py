@@ -53,7 +53,7 @@ class Remote:
         output = ""
         for job in read_jobs(clone / WORKFLOW).values():
             done = run_job(job, self.repository, scratch, machine)
-            output += done.output
+            output += f"{job.name}: skipped\n" if done.skipped else done.output
             assert done.failed is None, output
         return output
 
@@ -214,7 +214,8 @@ def test_at_the_newest_release_nothing_happens(remote: Remote) -> None:
         ".copier-answers.yml",
         text.replace("_commit: 1.0.0", "_commit: 1.1.0"),
     )
-    assert "Nothing to do" in remote.run()
+    said = remote.run()
+    assert "Nothing to do" in said and said.endswith("propose: skipped\n")
     assert (remote.branches(), remote.calls()) == (["main"], [])
 
 
@@ -292,8 +293,34 @@ def test_a_branch_that_is_no_update_is_not_pushed(remote: Remote) -> None:
     git(clone, "add", "--all")
     git(clone, "commit", "--quiet", "--message", "Mine")
     git(clone, "bundle", "create", "--quiet", str(bundle), "main-two^..main-two")
+    outputs = remote.folder / "run-1" / "prepare.outputs"
+    outputs.write_text('{"branch": "main-two"}')
     job = read_jobs(clone / WORKFLOW)["propose"]
     done = run_job(job, remote.repository, remote.folder / "run-1", remote.machine)
     assert done.failed is not None
     assert "Not an update: main-two" in done.output
+    assert remote.branches() == ["main"]
+
+
+@pytest.mark.parametrize("lost", ["before it is kept", "before it is pushed"])
+def test_a_branch_that_gets_lost_fails_the_run(remote: Remote, lost: str) -> None:
+    """There is an update, so that a run that proposes nothing must not pass."""
+    clone = remote.clone()
+    prepare, propose = read_jobs(clone / WORKFLOW).values()
+    scratch = remote.folder / "run-1"
+    if lost == "before it is kept":
+        # As GitHub's action does with `if-no-files-found: error`.
+        spoilt = 'true; git() { [ "$1" = bundle ] || command git "$@"; }\n'
+        steps = tuple(
+            replace(s, run=spoilt + s.run) if s.id == "pack" else s
+            for s in prepare.steps
+        )
+        prepare = replace(prepare, steps=steps)
+        with pytest.raises(FileNotFoundError):
+            run_job(prepare, remote.repository, scratch, remote.machine)
+        return
+    assert run_job(prepare, remote.repository, scratch, remote.machine).failed is None
+    shutil.rmtree(scratch / "artifacts")
+    with pytest.raises(FileNotFoundError):
+        run_job(propose, remote.repository, scratch, remote.machine)
     assert remote.branches() == ["main"]

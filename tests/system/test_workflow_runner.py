@@ -28,10 +28,14 @@ def repository(tmp_path: Path) -> Path:
 
 
 def run(
-    repository: Path, *steps: str, settings: dict[str, str] | None = None, job: str = ""
+    repository: Path,
+    *steps: str,
+    settings: dict[str, str] | None = None,
+    job: str = "",
+    name: str = "only",
 ) -> JobRun:
     """Run a job of these steps, with `job` as further lines of the job."""
-    lines = ["jobs:", "  only:", "    timeout-minutes: 1", *job.splitlines()]
+    lines = ["jobs:", f"  {name}:", "    timeout-minutes: 1", *job.splitlines()]
     lines += ["    steps:", *(f"      - {step}" for step in steps)]
     workflow = repository.parent / "workflow.yml"
     workflow.write_text(HEAD + "\n".join(lines))
@@ -39,7 +43,7 @@ def run(
     tool.write_text("#!/bin/sh\necho this is uv\n")
     tool.chmod(0o755)
     return run_job(
-        read_jobs(workflow)["only"],
+        read_jobs(workflow)[name],
         repository,
         repository.parent / "scratch",
         Machine(uv=tool, settings=settings or {}),
@@ -75,6 +79,22 @@ def test_environment_files_reach_the_next_step_only(repository: Path) -> None:
         "run: test $NAME = value; test -w $GITHUB_STEP_SUMMARY -a -w $GITHUB_OUTPUT",
     )
     assert done.failed is None, done.output
+
+
+def test_an_output_decides_on_a_step_and_on_a_job(repository: Path) -> None:
+    steps = (
+        "id: first\n        run: echo A=text >> $GITHUB_OUTPUT",
+        "if: steps.first.outputs.A != ''\n        run: echo ran",
+        "if: steps.first.outputs.B != ''\n        run: echo not",
+    )
+    outputs = "    outputs: {A: '${{ steps.first.outputs.A }}', B: '${{ steps.first.outputs.B }}'}"
+    assert run(repository, CHECKOUT, *steps, job=outputs).output.count("$ ") == 2
+    for name, skipped in (("A", False), ("B", True)):
+        needs = f"    needs: only\n    if: needs.only.outputs.{name} != ''"
+        later = run(
+            repository, CHECKOUT, "run: 'true'", job=needs, name=f"later-{name}"
+        )
+        assert later.skipped is skipped
 
 
 def test_uv_is_there_once_it_is_set_up(repository: Path) -> None:

@@ -17,9 +17,9 @@ _WORKFLOW_KEYS = {
 }
 _JOB_KEYS = {
     *("name", "needs", "if", "runs-on", "timeout-minutes"),
-    *("permissions", "env", "steps"),
+    *("permissions", "outputs", "env", "steps"),
 }
-_STEP_KEYS = {"name", "uses", "with", "run", "env"}
+_STEP_KEYS = {"name", "id", "if", "uses", "with", "run", "env"}
 _ACTION = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)@[0-9a-f]{40}")
 
 
@@ -33,6 +33,8 @@ class Step:
 
     job: str
     number: int
+    id: str
+    condition: str
     uses: str
     run: str
     inputs: Mapping[str, Any]
@@ -47,8 +49,10 @@ class Job:
     """One job, with the workflow's and its own `env` merged."""
 
     name: str
+    needs: str
     condition: str
     seconds: float
+    outputs: Mapping[str, str]
     env: Mapping[str, str]
     steps: tuple[Step, ...]
 
@@ -69,8 +73,10 @@ def _read_job(name: str, job: Mapping[str, Any], env: Mapping[str, str]) -> Job:
     steps = enumerate(job["steps"], start=1)
     return Job(
         name=name,
+        needs=job.get("needs", ""),
         condition=job.get("if", ""),
         seconds=60 * float(job["timeout-minutes"]),
+        outputs=job.get("outputs", {}),
         env={**env, **job.get("env", {})},
         steps=tuple(_read_step(name, number, step) for number, step in steps),
     )
@@ -92,6 +98,8 @@ def _read_step(job: str, number: int, step: Mapping[str, Any]) -> Step:
     return Step(
         job=job,
         number=number,
+        id=step.get("id", ""),
+        condition=step.get("if", ""),
         uses=action,
         run=script,
         inputs=step.get("with", {}),

@@ -2,11 +2,12 @@
 
 A job gets what a runner gives it: a clone of what is committed, a home of its own, an
 environment without this process's, and the files that GITHUB_ENV and its like name. Jobs of
-one `scratch` folder belong to one run: what a job uploads, those after it can download. Four
-actions are emulated; any other is refused.
+one `scratch` folder belong to one run: what a job uploads or gives as its outputs, those after
+it can use. Four actions are emulated; any other is refused.
 """
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -27,7 +28,10 @@ _NETWORK = re.compile(
     re.IGNORECASE,
 )
 _SETTING = re.compile(r"\$\{\{ (?:secrets|vars)\.(\w+)( \|\| github\.token)? \}\}")
-_CONDITION = re.compile(r"vars\.(\w+) (==|!=) '([^']*)'")
+_CONDITION = re.compile(
+    r"(vars\.\w+|(?:steps|needs)\.\w+\.outputs\.\w+) (==|!=) '([^']*)'"
+)
+_OUTPUT = re.compile(r"\$\{\{ (steps\.\w+\.outputs\.\w+) \}\}")
 _COMMAND_FILES = ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")
 
 
@@ -54,23 +58,35 @@ class JobRun:
 
 def run_job(job: Job, repository: Path, scratch: Path, machine: Machine) -> JobRun:
     """Run a job on a clone of `repository`, in a folder of its own under `scratch`."""
-    if not _wanted(job.condition, machine.settings):
+    known = {f"vars.{name}": text for name, text in machine.settings.items()}
+    if job.needs:
+        needed = json.loads(_outputs(scratch, job.needs).read_text(encoding="utf-8"))
+        known |= {f"needs.{job.needs}.outputs.{n}": text for n, text in needed.items()}
+    if not _wanted(job.condition, known):
         return JobRun(skipped=True)
     run = _Run(job, repository, scratch / job.name, machine)
     try:
-        return run.run()
+        done = run.run()
+        _outputs(scratch, job.name).write_text(json.dumps(run.outputs()), "utf-8")
+        return done
     finally:
         run.end_leftovers()
 
 
-def _wanted(condition: str, settings: Mapping[str, str]) -> bool:
+def _outputs(scratch: Path, job: str) -> Path:
+    """Where the outputs of a job are kept for those that need it."""
+    return scratch / f"{job}.outputs"
+
+
+def _wanted(condition: str, known: Mapping[str, str]) -> bool:
+    """Whether a job or a step is to run; what is not known is empty, as on GitHub."""
     if not condition:
         return True
     found = _CONDITION.fullmatch(condition)
     if found is None:
         raise UnsupportedWorkflowError(f"if: {condition} is not emulated")
     name, operator, text = found.groups()
-    return (settings.get(name, "") == text) is (operator == "==")
+    return (known.get(name, "") == text) is (operator == "==")
 
 
 class _Run:
@@ -95,11 +111,14 @@ class _Run:
         self._env = self._new_environment() | self._resolved(job.env)
         self._end = time.monotonic() + job.seconds
         self._groups: list[int] = []
+        self._known = {f"vars.{n}": text for n, text in machine.settings.items()}
 
     def run(self) -> JobRun:
         """Run the steps in order and stop at the first that fails."""
         done = JobRun()
         for step in self._job.steps:
+            if not _wanted(step.condition, self._known):
+                continue
             if step.uses:
                 self._actions[step.uses](step.inputs)
                 continue
@@ -110,6 +129,13 @@ class _Run:
                 done.failed = step
                 break
         return done
+
+    def outputs(self) -> dict[str, str]:
+        """What the job tells those that need it."""
+        found = {name: _OUTPUT.fullmatch(t) for name, t in self._job.outputs.items()}
+        if None in found.values():
+            raise UnsupportedWorkflowError(f"outputs: {self._job.outputs}")
+        return {name: self._known.get(f[1], "") for name, f in found.items() if f}
 
     def end_leftovers(self) -> None:
         """End what a step left running, as a runner does when its job is over."""
@@ -169,21 +195,18 @@ class _Run:
     def _upload(self, inputs: Mapping[str, str]) -> None:
         """Keep one file for the jobs that follow."""
         known = {"name", "path", "if-no-files-found", "retention-days"}
-        if set(inputs) != known or inputs["if-no-files-found"] != "ignore":
+        if set(inputs) != known or inputs["if-no-files-found"] != "error":
             raise UnsupportedWorkflowError(f"upload-artifact with {inputs}")
-        file = self._place(inputs["path"])
-        if file.exists():
-            kept = self._folder.parent / "artifacts" / inputs["name"]
-            kept.mkdir(parents=True)
-            shutil.copy(file, kept)
+        kept = self._folder.parent / "artifacts" / inputs["name"]
+        kept.mkdir(parents=True)
+        shutil.copy(self._place(inputs["path"]), kept)
 
     def _download(self, inputs: Mapping[str, str]) -> None:
-        """Bring what earlier jobs kept under this name; by a pattern it need not be there."""
-        if set(inputs) != {"pattern", "merge-multiple", "path"}:
+        """Bring what an earlier job kept under this name."""
+        if set(inputs) != {"name", "path"}:
             raise UnsupportedWorkflowError(f"download-artifact with {inputs}")
-        kept = self._folder.parent / "artifacts" / inputs["pattern"]
-        if kept.exists():
-            shutil.copytree(kept, self._place(inputs["path"]), dirs_exist_ok=True)
+        kept = self._folder.parent / "artifacts" / inputs["name"]
+        shutil.copytree(kept, self._place(inputs["path"]), dirs_exist_ok=True)
 
     def _place(self, path: str) -> Path:
         found = path.replace("${{ runner.temp }}", self._env["RUNNER_TEMP"])
@@ -212,11 +235,19 @@ class _Run:
                 output.write(b"\nThe job took longer than its timeout-minutes.\n")
                 os.killpg(process.pid, signal.SIGKILL)
                 code = process.wait()
-        written = Path(self._env["GITHUB_ENV"]).read_text(encoding="utf-8")
-        for line in written.splitlines():
-            name, _, value = line.partition("=")
-            self._env[name] = value
+        self._env |= self._written("GITHUB_ENV")
+        outputs = self._written("GITHUB_OUTPUT").items()
+        self._known |= {
+            f"steps.{step.id}.outputs.{name}": text for name, text in outputs
+        }
+        Path(self._env["GITHUB_OUTPUT"]).write_bytes(b"")
         return code, log.read_text(encoding="utf-8", errors="replace")
+
+    def _written(self, file: str) -> dict[str, str]:
+        """The lines NAME=TEXT that steps have put in a file."""
+        lines = Path(self._env[file]).read_text(encoding="utf-8").splitlines()
+        pairs = (line.partition("=") for line in lines)
+        return {name: text for name, _, text in pairs}
 
 
 def make_repository(project: Path, into: Path, uv: Path) -> Path:

@@ -1,6 +1,7 @@
 """From the registry to the store: promotion, rollback, and what happens when either is cut short."""
 
 import json
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -441,6 +442,20 @@ def test_a_rollback_needs_no_registry(
     monkeypatch.setattr(registry, "connect", Mock(side_effect=error))
     assert registry.roll_back(machine.model_copy(update={"store": shop.root})) == "1"
     assert f"version 1 serves, but the registry could not be told ({type(error).__name__})" in caplog.text
+
+
+@pytest.mark.parametrize("told", ["", "7"])
+def test_a_registry_is_not_waited_for_as_long_as_mlflow_would(
+    machine: Settings, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "30", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+    for name in usual:
+        monkeypatch.setenv(name, told)
+        if not told:
+            monkeypatch.delenv(name)
+    registry.connect(machine)
+    for name, value in usual.items():
+        assert os.environ[name] == (told or value)
 
 
 def test_two_rollbacks_take_turns(shop: Store, machine: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import logging
 import math
 import re
 import threading
+import time
 import timeit
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -416,6 +417,20 @@ def test_a_part_admits_sees_answers_and_says_what_is_wrong(shop: Store, schema: 
     assert ("/predict", 401) in part.said
     seen = next(said for said in part.said if len(said) == 4)
     assert seen == (answer.headers["x-request-id"], "1", answer.request.content, answer.content)
+
+
+def test_parts_that_hang_hold_up_the_start_no_longer_than_one(
+    shop: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hanging(Part):
+        async def start(self) -> None:
+            await anyio.sleep(60)
+
+    monkeypatch.setattr(app, "START", 0.5)
+    began = time.monotonic()
+    with TestClient(app.create_app(Settings(store=shop.root), [Hanging() for _ in range(10)])) as client:
+        assert client.get("/readyz").status_code == 200
+        assert time.monotonic() - began < 4
 
 
 def test_the_log_has_a_line_for_each_request_and_nothing_of_its_body(

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -113,18 +112,19 @@ def test_of_many_errors_the_first_hundred_are_named(ready: TestClient) -> None:
 
 def test_thousands_of_unknown_fields_are_not_all_looked_at(ready: TestClient, schema: Schema) -> None:
     record: dict[str, Any] = schema.example()
-    many = record | {f"unheard_of_{number}": 1 for number in range(50_000)}
-    for path, body in (
-        ("/predict", many),
-        ("/predict/batch", {"records": [record, many]}),
-        ("/predict/batch", many | {"records": [record]}),
+    unknown = {f"unheard_of_{number}": 1 for number in range(50_000)}
+    many = record | unknown
+    for path, body, place in (
+        ("/predict", many, ""),
+        ("/predict/batch", {"records": [record, many]}, "records.1."),
+        ("/predict/batch", unknown | {"records": [record]}, ""),
     ):
         response = ready.post(path, json=body)
         fields = [error["field"] for error in response.json()["errors"]]
-        assert fields == [f"unheard_of_{number}" for number in range(100)]
+        assert fields == [f"{place}unheard_of_{number}" for number in range(100)]
     again = b'{"same": 1' + b', "same": 1' * 50_000 + b"}"
     for path, content in (("/predict", again), ("/predict/batch", b'{"records": [' + again + b"]}")):
-        assert [error["field"] for error in ready.post(path, content=content).json()["errors"]] == ["same"]
+        assert "same" in ready.post(path, content=content).json()["errors"][0]["field"]
 
 
 def test_the_first_record_that_is_wrong_is_named(ready: TestClient, schema: Schema) -> None:
@@ -206,8 +206,11 @@ def test_a_store_that_cannot_be_read_leaves_the_model_serving(
         shop.pointer.write_text(good, encoding="utf-8")
         until(ready, "/readyz", 200, '"detail":""')
     assert ready.post("/predict", json=schema.example()).status_code == 200
-    shutil.rmtree(shop.root)
+    shop.root.rename(shop.root.with_name("elsewhere"))
+    until(ready, "/readyz", 200, "champion.json is gone")
     assert ready.post("/predict", json=schema.example()).status_code == 200
+    shop.root.with_name("elsewhere").rename(shop.root)
+    until(ready, "/readyz", 200, '"detail":""')
 
 
 def test_whatever_goes_wrong_with_a_champion_the_service_goes_on_to_follow(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from conftest import ROOT
 from IPython.core.interactiveshell import InteractiveShell
 from matplotlib import pyplot
+from mlflow import MlflowException
 from typer.testing import CliRunner
 
 from fraud_watch import cli
@@ -104,6 +106,17 @@ def test_what_the_user_can_mend_is_said_without_a_traceback(
     said = capsys.readouterr().err
     assert "params.yaml is missing" in said
     assert "Traceback" not in said
+
+
+def test_a_registry_that_fails_is_named_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    def fails(error: type[Exception]) -> None:
+        raise error("the request failed\nand more of it")
+
+    with pytest.raises(SystemExit, match="2"):
+        cli.run(partial(fails, MlflowException))
+    assert "✗ the registry failed: the request failed. Check MLFLOW_TRACKING_URI" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="and more"):
+        cli.run(partial(fails, ValueError))
 
 
 def test_a_setting_that_nothing_reads_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

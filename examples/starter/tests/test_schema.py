@@ -1,6 +1,7 @@
 """schema.yaml and what follows from it: checks of files, requests, both seeing the same values, splits."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,49 @@ def test_a_body_is_parsed_again_only_if_a_key_may_be_there_twice(monkeypatch: py
         reader.one(quoted)
     monkeypatch.undo()
     assert reader.one(quoted)["json"] == 'say "hi"'
+
+
+MANY = ", ".join(f'"unheard_of_{number}": 1' for number in range(50_000))
+HOSTILE = {
+    "a record": "{" + MANY + "}",
+    "behind what is right": '{"size": 1.5, "kind": "a", ' + MANY + "}",
+    "within a value": '{"size": {' + MANY + "}}",
+    "within values": '{"size": {' + MANY + '}, "kind": [' + "{}," * 50_000 + "{}]}",
+    "behind braces": '{"json": "' + "{" * 50_000 + '", ' + MANY + "}",
+    "behind quotes": '{"json": "' + '\\"' * 50_000 + '", ' + MANY + "}",
+    "with quotes in the keys": "{" + MANY.replace("unheard", '\\"') + "}",
+    "twice": "{" + MANY + ", " + MANY + "}",
+    "no record": "[" + "0, " * 200_000 + "0]",
+    "deep": '{"a": ' * 100_000,
+}
+WIDE = [{"name": f"wide_{number}", "type": "number"} for number in range(200)]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+@pytest.mark.parametrize("place", ["alone", "first", "last", "outside"])
+def test_a_hostile_body_is_refused_soon_and_with_few_errors(hostile: str, place: str) -> None:
+    """Also where each of many fields is missing: an error of each once held a copy of the whole body."""
+    reader = small(columns=[*SMALL["columns"], *WIDE]).reader
+    sent, good = HOSTILE[hostile], json.dumps({**GOOD, **{column["name"]: 1 for column in WIDE}})
+    body = {
+        "alone": sent,
+        "first": '{"records": [' + sent + ", " + good + "]}",
+        "last": '{"records": [' + ", ".join([good] * 9 + [sent]) + "]}",
+        "outside": '{"records": [' + good + '], "more": ' + sent + "}",
+    }[place]
+    began = time.process_time()
+    with pytest.raises(ValidationError) as caught:
+        (reader.one if place == "alone" else reader.many)(body.encode())
+    assert time.process_time() < began + 2
+    assert caught.value.error_count() <= schemas.SHOWN + 206
+    held = [len(error["input"]) for error in caught.value.errors() if isinstance(error["input"], list | dict)]
+    assert max(held, default=0) <= 2 * schemas.SHOWN + 206 or hostile == "no record"
+
+
+def test_a_list_of_too_many_records_says_how_many(schema: Schema) -> None:
+    body = json.dumps({"records": [schema.example()] * (schemas.MOST + 500)}).encode()
+    with pytest.raises(ValidationError, match=f"not {schemas.MOST + 500}"):
+        schema.reader.many(body)
 
 
 def test_the_positive_class_is_the_named_or_the_last_one() -> None:

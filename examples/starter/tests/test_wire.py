@@ -52,7 +52,10 @@ def run(test: Callable[[Talk], Awaitable[None]]) -> None:
 
         await test(talk)
         server.close()
+        await asyncio.sleep(0.05)
         assert not BoundedProtocol.unfinished
+        assert not wire.connections.idle
+        assert wire.connections.open == 0
 
     asyncio.run(served())
 
@@ -138,3 +141,44 @@ def test_few_may_be_in_the_middle_of_their_headers(monkeypatch: pytest.MonkeyPat
         assert all(b"200 OK" in said for said in await asyncio.gather(*slow))
 
     run(test)
+
+
+def test_where_too_many_are_open_the_longest_idle_one_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire.connections, "most", 2)
+
+    async def test(talk: Talk) -> None:
+        answered = asyncio.create_task(talk(GET + b"\r\n", pause=0.6))
+        await asyncio.sleep(0.1)
+        silent = asyncio.create_task(talk())
+        await asyncio.sleep(0.1)
+        closed = wire.connections.closed
+        assert b"200 OK" in await talk(GET + b"\r\n")
+        assert b"200 OK" in await answered, "what it had asked before is answered"
+        assert wire.connections.closed == closed + 1
+        assert not silent.done()
+        assert b"200 OK" in await asyncio.wait_for(talk(GET + b"\r\n"), 2)
+        silent.cancel()
+
+    run(test)
+
+
+def test_a_connection_with_a_request_is_never_closed_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire.connections, "most", 2)
+    post = GET.replace(b"GET", b"POST") + b"Content-Length: 2\r\n\r\n"
+
+    async def test(talk: Talk) -> None:
+        pieces = ((post, b"{}"), (GET, b"\r\n"))
+        slow = [asyncio.create_task(talk(*both, pause=0.4)) for both in pieces]
+        await asyncio.sleep(0.2)
+        assert (await talk()).startswith(b"HTTP/1.1 503 ")
+        assert all(b"200 OK" in said for said in await asyncio.gather(*slow))
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("files", "connections"), [(-1, 4_000), (1_000_000, 4_000), (4_096, 3_072), (200, 136), (50, 8)]
+)
+def test_connections_leave_files_for_others(files: int, connections: int) -> None:
+    assert wire.most(files) == connections
+    assert wire.files() < 0 or wire.files() >= 64

@@ -11,19 +11,28 @@ from pathlib import Path
 import yaml
 
 STORE = re.compile(r"^\s*(?:export\s+)?STORE\s*=\s*[\"']?([^\"'\s#]+)", re.MULTILINE)
-TRACKED = "git rm --cached {path}, commit, and replace the key as docs/guide.md says"
-SIGN = "if you know its models, the project's own command, with the verb sign"
-LISTED = "write type: text and input: false instead of the list, then train and promote"
-SERVED = "train and promote; then remove the folders of versions that no service needs from the store"
-Found = Iterator[tuple[str, str, str, str, str]]
-"""Findings as code, severity, path, message and cure."""
+CODES = {
+    "tracked-key": ("error", "git rm --cached {path}, commit, and replace the key as docs/guide.md says"),
+    "readable-key": ("warning", "chmod 600 {path}"),
+    "unsigned-model": ("warning", "if you know its models, the project's own command, with the verb sign"),
+    "personal-values": ("warning", "write type: text and input: false instead of the list, train and promote"),
+}
+Found = Iterator[tuple[str, str, str]]
+"""The code of each finding, its file, and a message."""
 
 
-def check(project: Path) -> Found:
+def check(project: Path) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield each finding as code, severity, path, message and cure."""
+    for code, path, message in found(project):
+        severity, cure = CODES[code]
+        yield code, severity, path, message, cure.replace("{path}", path)
+
+
+def found(project: Path) -> Found:
     yield from keys(project)
     for column in personal(project / "schema.yaml"):
         what = f"{column} is personal, and its values are listed: train refuses it"
-        yield "personal-values", "warning", "schema.yaml", what, LISTED
+        yield "personal-values", "schema.yaml", what
     file = project / ".env"
     named = STORE.search(file.read_text("utf-8") if file.is_file() else "")
     yield from models(project, Path(os.environ.get("STORE") or (named[1] if named else "store")))
@@ -38,11 +47,9 @@ def keys(project: Path) -> Found:
         with suppress(OSError):
             command = ["git", "ls-files", "--", path]
             if subprocess.run(command, check=False, cwd=project, capture_output=True).stdout:
-                what = "git holds it: whoever has the repository can sign models"
-                yield "tracked-key", "error", path, what, TRACKED.replace("{path}", path)
+                yield "tracked-key", path, "git holds it: whoever has the repository can sign models"
         if os.name == "posix" and file.stat().st_mode & 0o077:
-            what = "others on this machine can read this private key"
-            yield "readable-key", "warning", path, what, f"chmod 600 {path}"
+            yield "readable-key", path, "others on this machine can read this private key"
 
 
 def models(project: Path, store: Path) -> Found:
@@ -56,11 +63,11 @@ def models(project: Path, store: Path) -> Found:
     present = [version for version, folder in folders.items() if folder.is_dir()]
     # Whether a signature is right, the service checks.
     if unsigned := [version for version in present if not (folders[version] / "manifest.sig").exists()]:
-        yield "unsigned-model", "warning", str(store), f"no key has signed version {', '.join(unsigned)}", SIGN
+        yield "unsigned-model", str(store), f"no key has signed version {', '.join(unsigned)}"
     path = store / "versions" / versions[-1] / "schema.yaml"
     for column in personal(project / path):
         what = f"version {versions[-1]}, which serves, holds the values of {column}, which is personal"
-        yield "personal-values", "warning", str(path), what, SERVED
+        yield "personal-values", str(path), what
 
 
 def personal(path: Path) -> list[str]:

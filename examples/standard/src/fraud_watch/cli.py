@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
+REGISTRY = {"alembic", "mlflow", "sqlalchemy"}
+"""Packages whose errors come from the registry, as all other databases are asked where errors are caught."""
 HELP = "Train, judge, promote and serve the model. On a first day: fetch, train, promote, serve."
 app = typer.Typer(name=PROJECT, help=HELP, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(access.verbs, name="keys")
@@ -266,6 +268,11 @@ def run(command: Callable[[], object] = app) -> None:
         _refuse(f"{what}. `uv sync` installs what is declared, `uv add` declares what your own code needs")
     except (UserError, OSError) as error:
         _refuse(str(error))
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in REGISTRY:
+            raise
+        why = str(error).strip().partition("\n")[0]
+        _refuse(f"the registry failed: {why}. Check MLFLOW_TRACKING_URI, then try again")
 
 
 def _refuse(why: str) -> None:

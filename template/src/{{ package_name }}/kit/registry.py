@@ -28,7 +28,10 @@ CHALLENGER, CHAMPION = "challenger", "champion"
 GATE, REASONS, AGAINST = "gate", "gate_reasons", "gate_against"
 
 
-def connect(settings: Settings) -> mlflow.MlflowClient:
+def connect(settings: Settings, seconds: int = 30, retries: int = 2) -> mlflow.MlflowClient:
+    """Open the registry. MLflow's own defaults would wait for minutes for a server that is away."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(seconds))
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(retries))
     mlflow.set_tracking_uri(settings.mlflow_tracking_uri)
     mlflow.set_experiment(PROJECT)
     return mlflow.MlflowClient()
@@ -178,11 +181,8 @@ def roll_back(settings: Settings) -> str:
 
 def _tell(settings: Settings, champion: str) -> None:
     """Note in the registry who serves. The store has decided that: what fails here changes nothing of it."""
-    # MLflow's own settings would wait for minutes for a server that is away.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     try:
-        connect(settings).set_registered_model_alias(PROJECT, CHAMPION, champion)
+        connect(settings, seconds=10, retries=1).set_registered_model_alias(PROJECT, CHAMPION, champion)
     except Exception as error:  # a broken database raises whatever its driver does
         what = f"version {champion} serves, but the registry could not be told ({type(error).__name__})"
         log.warning("%s; the next promotion tells it", what)

@@ -3,48 +3,24 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from functools import cached_property
 from itertools import islice
 from operator import itemgetter
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from pydantic import ConfigDict, FailFast, Field, TypeAdapter, ValidationError, model_validator
 from typing_extensions import TypedDict
 
-from . import UserError
-from .columns import Bins, Column, Columns, Named, Part, plain
+from .columns import Bins, Column, Columns, File, Named, Part, plain
 
 Label = bool | int | str
 MOST = 1_000
 """How many records one request may hold."""
 SHOWN = 100
 """How many fields that are wrong an answer names."""
-
-
-class File(Part):
-    """A YAML file of the project, checked to the key."""
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read and check the file; an error names the file, the key and what is allowed."""
-        try:
-            return cls.parse(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
-        except FileNotFoundError:
-            raise UserError(f"{path} is missing: is this the project's folder?") from None
-        except (yaml.YAMLError, ValueError) as error:
-            raise UserError(f"{path} is not valid YAML: {error}") from None
-
-    @classmethod
-    def parse(cls, content: Any, source: str) -> Self:
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            raise UserError(explain(error, content, source)) from None
+JSON: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants"))
 
 
 class Target(Named):
@@ -73,58 +49,38 @@ class Reader:
     """Bodies of requests: checked as the schema says, then turned into columns."""
 
     def __init__(self, inputs: Sequence[Column]) -> None:
-        typed: Any = TypedDict  # made at run time, which mypy does not foresee
-        record: Any = typed("Record", {c.name: c.field() for c in inputs})
-        # The first record that is wrong refuses them all: to list what is wrong with each takes seconds.
-        listed = Annotated[list[record], FailFast(), Field(min_length=1, max_length=MOST)]
-        many = typed("Records", {"records": listed})
-        for made in (record, many):
-            made.__pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-        self.record, self.records = TypeAdapter[Any](record), TypeAdapter[Any](many)
+        fields = {c.name: c.field() for c in inputs}
+        self.record, self.records = _adapters(fields, "forbid")
+        # These make no error of an unknown or missing key, for each would hold a copy of all that was sent.
+        self.loose_record, self.loose_records = _adapters(fields, "ignore", total=False)
         numbers = [c.name for c in inputs if c.dtype == "f8"]
         places = {name: place for place, name in enumerate(numbers)}
         self.places = [(c.name, c.dtype, places.get(c.name)) for c in inputs]
-        # The first one twice, for with a single name there would be no tuple.
-        self.pick: Callable[[dict[str, Any]], tuple[Any, ...]] = (
-            itemgetter(*numbers, numbers[0]) if numbers else lambda record: ()
-        )
+        self.pick = _picker(numbers)
         self.gaps: dict[str, Any] = {c.name: None for c in inputs if c.nullable}
         self.texts = {c.name for c in inputs} - set(numbers)
         self.names = {c.name for c in inputs}
-        self.known = self.names | {"records"}
+        self.required = _picker([c.name for c in inputs if not c.nullable])
 
     def one(self, body: bytes) -> dict[str, Any]:
         """The record that is the body of a request."""
-        if body.count(b'"') > 4 * len(self.names) + MOST:
-            self._few_keys(body)
-        record: dict[str, Any] = self.record.validate_json(body)
-        self._no_key_twice(body, [record], 0)
+        try:
+            record: dict[str, Any] = self.loose_record.validate_json(body)
+            self._complete([record])
+        except (ValidationError, KeyError) as error:
+            raise self._refusal(body, self.record, error) from None
+        self._nothing_more(body, [record], self.record)
         return record
 
     def many(self, body: bytes) -> list[dict[str, Any]]:
         """The records in the body of a request."""
-        if body.count(b'"') > 4 * len(self.names) * body.count(b"{"):
-            self._few_keys(body)
-        records: list[dict[str, Any]] = self.records.validate_json(body)["records"]
-        self._no_key_twice(body, records, 1)
+        try:
+            records: list[dict[str, Any]] = self.loose_records.validate_json(body)["records"]
+            self._complete(records)
+        except (ValidationError, KeyError) as error:
+            raise self._refusal(body, self.records, error) from None
+        self._nothing_more(body, records, self.records, outer=1)
         return records
-
-    def _few_keys(self, body: bytes) -> None:
-        """Name the first of thousands of unknown keys, before an error is made of each.
-
-        What is no JSON is for the others to say.
-        """
-
-        def few(pairs: list[tuple[str, Any]]) -> None:
-            _each_once(pairs)
-            if len(pairs) > len(self.names):
-                unknown = islice((name for name, _ in pairs if name not in self.known), SHOWN)
-                errors: Any = [{"type": "extra_forbidden", "loc": (name,), "input": None} for name in unknown]
-                if errors:
-                    raise ValidationError.from_exception_data("Record", errors)
-
-        with suppress(json.JSONDecodeError, UnicodeDecodeError, RecursionError):
-            json.loads(body, object_pairs_hook=few, parse_int=str, parse_float=str)
 
     def columns(self, records: Sequence[dict[str, Any]]) -> dict[str, NDArray[Any]]:
         """Checked records as columns: what are numbers together, for an array each would take longer."""
@@ -135,14 +91,89 @@ class Reader:
             for name, dtype, place in self.places
         }
 
-    def _no_key_twice(self, body: bytes, records: Sequence[dict[str, Any]], keys: int) -> None:
-        """A parser silently takes the last of two values. Quotes tell: there are two to a key or a text."""
-        keys += sum(map(len, records)) + len(self.texts) * len(records)
+    def _complete(self, records: Sequence[dict[str, Any]]) -> None:
+        """Raise a KeyError if a record lacks a field. Only nullable ones may be left out, and seldom are."""
+        if sum(map(len, records)) < len(self.names) * len(records):
+            for record in records:
+                self.required(record)
+
+    def _nothing_more(
+        self, body: bytes, records: Sequence[dict[str, Any]], adapter: TypeAdapter[Any], outer: int = 0
+    ) -> None:
+        """Refuse unknown keys and keys given twice, which validation passed over.
+
+        There are two quotes to a key or a text. More may stand within a text: then keys are counted.
+        """
+        keys = sum(map(len, records)) + outer
+        texts = len(self.texts) * len(records)
         for name in self.texts & self.gaps.keys():
-            keys -= sum(record.get(name) is None for record in records)
-        # More may also be quotes within a text, so it is looked at closely.
-        if body.count(b'"') != 2 * keys:
+            texts -= sum(record.get(name) is None for record in records)
+        if body.count(b'"') != 2 * (keys + texts) and _keys(body) != keys:
+            adapter.validate_json(self._shortened(body, adapter))
             no_key_twice(body)
+
+    def _refusal(self, body: bytes, adapter: TypeAdapter[Any], error: Exception) -> Exception:
+        """Every error of a body, but of its unknown keys the first ones only: an error each takes seconds."""
+        try:
+            adapter.validate_json(self._shortened(body, adapter))
+        except ValidationError as every:
+            return every
+        return error
+
+    def _shortened(self, body: bytes, adapter: TypeAdapter[Any]) -> bytes:
+        """The body with no more unknown keys than an answer names, and nothing nested that must not be."""
+        sent = JSON.validate_json(body)
+        if adapter is self.record:
+            return JSON.dump_json(_few(sent, self.names))
+        short = _few(sent, {"records"})
+        if isinstance(sent, dict) and isinstance(records := sent.get("records"), list):
+            more = [None] * (len(records) - MOST - 1)  # they count, and are not looked at
+            short["records"] = [_few(record, self.names) for record in records[: MOST + 1]] + more
+        return JSON.dump_json(short)
+
+
+def _few(sent: Any, known: set[str]) -> Any:
+    """An object of a body without most of its unknown keys."""
+    if not isinstance(sent, dict):
+        return _hollow(sent)
+    unknown = islice((key for key in sent if key not in known), SHOWN)
+    return {key: _hollow(sent[key]) for key in known & sent.keys()} | dict.fromkeys(unknown)
+
+
+def _hollow(value: Any) -> Any:
+    """A JSON value of the same type; no field is a list or an object, whatever is in it."""
+    return type(value)() if isinstance(value, list | dict) else value
+
+
+def _adapters(
+    fields: dict[str, Any], extra: Literal["forbid", "ignore"], total: bool = True
+) -> tuple[TypeAdapter[Any], TypeAdapter[Any]]:
+    """Check a record, and the body of a request for many."""
+    typed: Any = TypedDict  # made at run time, which mypy does not foresee
+    record: Any = typed("Record", fields, total=total)
+    # The first record that is wrong refuses them all: to list what is wrong with each takes seconds.
+    listed = Annotated[list[record], FailFast(), Field(min_length=1, max_length=MOST)]
+    many = typed("Records", {"records": listed}, total=total)
+    for made in (record, many):
+        made.__pydantic_config__ = ConfigDict(extra=extra, strict=True, allow_inf_nan=False)
+    return TypeAdapter[Any](record), TypeAdapter[Any](many)
+
+
+def _picker(names: Sequence[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """Give the values of these names; a KeyError where one is missing."""
+    # The first one twice, for with a single name there would be no tuple.
+    return itemgetter(*names, names[0]) if names else lambda record: ()
+
+
+def _keys(body: bytes) -> int:
+    """How many keys the objects of a JSON body have, those that are given twice counted twice."""
+    counts: list[int] = []
+
+    def count(pairs: list[tuple[str, Any]]) -> None:
+        counts.append(len(pairs))
+
+    json.loads(body, object_pairs_hook=count, parse_int=str, parse_float=str)
+    return sum(counts)
 
 
 def no_key_twice(body: bytes) -> None:
@@ -151,6 +182,8 @@ def no_key_twice(body: bytes) -> None:
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) == len(pairs):
+        return
     for name, times in Counter(name for name, _ in pairs).items():
         if times > 1:
             error: Any = {"type": "value_error", "loc": (name,), "input": None}
@@ -266,16 +299,3 @@ class Schema(File):
         """The input columns as JSON records: the way back from ``arrays``."""
         listed = {c.name: [plain(c.type, v) for v in columns[c.name]] for c in self.inputs}
         return [dict(zip(listed, row, strict=True)) for row in zip(*listed.values(), strict=True)]
-
-
-def explain(error: ValidationError, content: Any, source: str) -> str:
-    """Each problem on a line: file, key (with the column's name), what is wrong or allowed."""
-    lines = []
-    for problem in error.errors():
-        place = [str(p) for p in problem["loc"]]
-        if place[:1] == ["columns"] and len(place) > 1:
-            name = content["columns"][int(place[1])]
-            place[1] += f" ({name.get('name', '?')})" if isinstance(name, dict) else ""
-        said = problem["msg"].removeprefix("Value error, ")
-        lines.append(": ".join(filter(None, [source, ".".join(place), said])))
-    return "\n".join(lines)

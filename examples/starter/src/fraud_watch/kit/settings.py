@@ -10,8 +10,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
 from . import UserError
-from .columns import Part
-from .schema import File, explain
+from .columns import File, Part, explain
 from .task import Learning
 
 SCHEMA, PARAMS = Path("schema.yaml"), Path("params.yaml")

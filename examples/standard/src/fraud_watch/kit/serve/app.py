@@ -42,7 +42,7 @@ QUICK, TRIES = 0.0003, 5
 LAST_LINES = 2.0
 """Seconds that the end of the service waits for its log to be written."""
 START = 5.0
-"""Seconds that the store, and each part, has at the start of the service."""
+"""Seconds that the store and the parts have at the start of the service, all at once."""
 AT_ONCE = 64
 """Records computed together: NumPy and scikit-learn take little longer for some than for one."""
 
@@ -139,6 +139,9 @@ class Live:
     def _refresh(self) -> None:
         try:
             champion = self.store.champion()
+            if champion is None and self.serving:
+                why = "is gone: put the store back, or promote a version"
+                raise UserError(f"{self.store.pointer} {why}. Version {self.serving.version} serves on")
             signed = self.store.keys.exist()
             opened = self.serving and self.serving.champion == champion and not (signed and self.unsigned)
             if champion and not opened:
@@ -178,9 +181,9 @@ def create_app(settings: Settings, parts: Sequence[Part] = ()) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        live.trouble = await in_time(f"the store {settings.store}", live.follow()) or live.trouble
-        for part in parts:
-            await in_time(type(part).__name__, part.start())
+        starts = [in_time(type(part).__name__, part.start()) for part in parts]
+        late, *_ = await asyncio.gather(in_time(f"the store {settings.store}", live.follow()), *starts)
+        live.trouble = late or live.trouble
         tasks = [asyncio.create_task(work.run()) for work in repeated]
         yield
         for task in tasks:

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from ..predictor import Model
 from .logs import output
+from .wire import connections
 
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -32,6 +33,10 @@ class Metrics:
         self.refused = Counter("model_load_failures", "Champions that could not be loaded", registry=own)
         dropped = Gauge("log_texts_dropped", "What could not be written to the log in time", registry=own)
         dropped.set_function(lambda: output.lost)
+        held = Gauge("http_connections", "Connections open", registry=own)
+        held.set_function(lambda: connections.open)
+        closed = Gauge("http_connections_closed", "Idle connections closed to make room", registry=own)
+        closed.set_function(lambda: connections.closed)
         self.trouble = Gauge("part_in_trouble", "1 while a part of the service fails", ["part"], registry=own)
         # Looking labels up takes longer than counting.
         self.labelled = cache(lambda path, status: (requests.labels(path, status), latency.labels(path)))

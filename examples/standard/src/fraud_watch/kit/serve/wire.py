@@ -1,4 +1,4 @@
-"""What HTTP needs before a request begins: bounds on its headers, and no change of the protocol."""
+"""What HTTP needs before a request begins: bounds on headers and connections, no change of the protocol."""
 
 import asyncio
 from typing import Any
@@ -12,6 +12,51 @@ HEAD_SECONDS = 10.0
 """How long a client may take to send them."""
 UNFINISHED = 500
 """Connections that may be in the middle of their headers: of more, the last is turned away."""
+
+MOST_OPEN = 4_000
+"""Connections that are open at once, where the process may open as many files."""
+
+
+class Connections:
+    """The open connections of the process. Of too many, the one that is idle for longest is closed."""
+
+    def __init__(self) -> None:
+        self.open = self.closed = 0
+        self.idle: dict[BoundedProtocol, None] = {}
+        """Those without a request, in the order in which they became idle."""
+        self.most = most(files())
+
+    def made(self, new: "BoundedProtocol") -> None:
+        """Take a connection. If each of the others is at work, there is no room for it."""
+        self.open += 1
+        if self.open > self.most:
+            self.closed += 1
+            longest = next(iter(self.idle), None)
+            if longest:
+                del self.idle[longest]
+                longest.transport.close()
+            else:
+                new._refuse(503)
+        if not new.transport.is_closing():
+            self.idle[new] = None
+
+    def lost(self, old: "BoundedProtocol") -> None:
+        self.open -= 1
+        self.idle.pop(old, None)
+
+
+def files() -> int:
+    """How many files this process may open; below zero there is no limit."""
+    try:
+        import resource
+    except ImportError:  # on Windows
+        return -1
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def most(files: int) -> int:
+    """How many connections a process may hold: it needs other files, too."""
+    return MOST_OPEN if files < 0 else max(8, min(MOST_OPEN, files - max(64, files // 4)))
 
 
 class Dropped(list[tuple[bytes, bytes]]):
@@ -32,8 +77,18 @@ class BoundedProtocol(HttpToolsProtocol):
         self.bytes_of_no_body = 0
         self.deadline: asyncio.TimerHandle | None = None
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        connections.made(self)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.response_complete and not self.in_head and not self.transport.is_closing():
+            connections.idle[self] = None
+
     def on_message_begin(self) -> None:
         self.in_head = True
+        connections.idle.pop(self, None)
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -54,6 +109,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_ended()
+        connections.lost(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -73,6 +129,7 @@ class BoundedProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             if self._upgrade_ignored():
                 return self._go_on(data[upgrade.args[0] :])
+            connections.lost(self)
             self.handle_websocket_upgrade()
         return b""
 
@@ -113,6 +170,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_ended()
         self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
         self.transport.close()
+
+
+connections = Connections()
 
 
 class Continued:

@@ -24,7 +24,7 @@ from ..schema import Schema, no_key_twice
 from ..settings import Environment, Settings
 from ..store import Store
 from . import FieldError, Refusal, documented, refusal
-from .bodies import only_json
+from .bodies import only_json, too_large
 from .front import Call, Part
 from .logdb import DEFAULT, FAULTS, Database, Label, Row
 from .repeated import Repeated, aside
@@ -44,6 +44,8 @@ ROWS = 500
 ENTRY = 500
 """Bytes that a request takes in the buffer, beside its body and its answer."""
 MOST_LABELS = 100_000
+LABEL_BYTES = 10_000
+"""Bytes that a label's request may take: each of many unknown keys would cost an error."""
 SLOW = 5.0
 JSON: TypeAdapter[Any] = TypeAdapter(Any)
 Entry = tuple[float, str, str, str, bool, bytes, bytes]
@@ -64,6 +66,8 @@ async def sent(request: Request) -> Feedback:
     # A web page of another origin may send bodies of other types, or of none, without asking first.
     only_json({b"content-type": b""} | dict(request.headers.raw))
     body = await request.body()
+    if len(body) > LABEL_BYTES:
+        raise too_large(LABEL_BYTES)
     try:
         feedback = Feedback.model_validate_json(body)
         no_key_twice(body)
@@ -138,10 +142,10 @@ class Journal(Part):
         await aside(self.look)
 
     def look(self) -> None:
-        """Read what a label may be. While the store is damaged, what was known stays."""
+        """Read what a label may be. While the store is damaged or gone, what was known stays."""
         with suppress(UserError, OSError):
-            champion = self.store.champion()
-            self.champions_schema = self.schema(champion.version) if champion else None
+            if champion := self.store.champion():
+                self.champions_schema = self.schema(champion.version)
 
     async def stop(self) -> None:
         self.stopping.set()

@@ -81,7 +81,7 @@ def test_a_project_is_small(problem: str) -> None:
     # or one bad day can do to the service, three decide which stored models are trusted, five keep personal data out.
     # Where callers label predictions, one file checks who may.
     assert files <= 78
-    assert lines <= 3_050
+    assert lines <= 3_200
     assert size("standard", problem)[0] <= 109
 
 

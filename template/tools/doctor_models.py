@@ -15,7 +15,7 @@ CODES = {
     "tracked-key": ("error", "git rm --cached {path}, commit, and replace the key as docs/guide.md says"),
     "readable-key": ("warning", "chmod 600 {path}"),
     "unsigned-model": ("warning", "if you know its models, the project's own command, with the verb sign"),
-    "personal-values": ("warning", "write type: text and input: false instead of the list, train and promote"),
+    "personal-values": ("warning", "write type: text and input: false, not the list; train and promote"),
 }
 Found = Iterator[tuple[str, str, str]]
 """The code of each finding, its file, and a message."""
@@ -53,7 +53,7 @@ def keys(project: Path) -> Found:
 
 
 def models(project: Path, store: Path) -> Found:
-    """Find models of the champion and before it that have no signature, and personal values in the champion."""
+    """Find models without a signature, of those that may serve, and personal values in the champion."""
     try:
         champion = json.loads((project / store / "champion.json").read_bytes())
         versions = [str(version) for version in (*champion["before"], champion["version"])]

@@ -370,7 +370,7 @@ def test_labels_are_refused_when_too_many_wait_or_nothing_says_what_they_may_be(
     first = Journal(Settings(store=shop.root / "empty"), LogSettings(), cast(Database, Memory()))
     first.look()
     with pytest.raises(Refusal, match="No model serves yet"):
-        first.feedback(Feedback(**body))
+        first.feedback(Feedback(**body), by())
     with monkeypatch.context() as patch:
         patch.setattr("fraud_watch.kit.serve.journal.MOST_LABELS", 0)
         assert service.post("/feedback", json=body).status_code == 503

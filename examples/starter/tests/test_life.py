@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -155,6 +156,23 @@ def test_the_demo_ends_with_an_answer(
     said = call("demo")
     assert f"Version {champion} is the champion" in said
     assert f'"model_version": "{champion}"' in said
+
+
+def test_the_demo_goes_on_in_a_clone_without_the_private_key(
+    project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def trained(*_: object) -> None:
+        raise UserError("this is enough")
+
+    for name in ("data", "params.yaml", "schema.yaml"):
+        (tmp_path / name).symlink_to(project / name)
+    (tmp_path / "signing").mkdir()
+    shutil.copyfile(project / "signing" / "public.pem", tmp_path / "signing" / "public.pem")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train, "train", trained)
+    with pytest.raises(UserError, match="this is enough"):
+        call("demo")
+    assert "SIGNING_PRIVATE_KEY=signing/mine/private.pem" in (tmp_path / ".env").read_text(encoding="utf-8")
 
 
 def test_the_service_stands_a_little_load(url: str) -> None:

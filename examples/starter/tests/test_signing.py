@@ -44,6 +44,30 @@ def signed(shop: Store) -> Store:
     return shop
 
 
+def test_a_clone_without_the_private_key_signs_for_itself(
+    tmp_path: Path, published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("SIGNING_PUBLIC_KEY", "SIGNING_PRIVATE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    assert not Keys.of(Settings()).use_mine(), "the first promotion makes the project's key"
+    Keys.of(Settings()).make()
+    assert not Keys.of(Settings()).use_mine(), "the private key is here"
+    Path("signing", "private.pem").unlink()
+    theirs = Path("signing", "public.pem").read_bytes()
+    assert Keys.of(Settings()).use_mine()
+    assert not Keys.of(Settings()).use_mine(), "once"
+    keys = Keys.of(Settings())
+    assert keys.private == Path("signing", "mine", "private.pem")
+    shop = Store(Path("store"), keys)
+    assert shop.sign_first() == []
+    shop.publish("1", published)
+    shop.sign("1", shop.folder("1"))
+    shop.promote("1")
+    shop.open(champion(shop))
+    assert Path("signing", "public.pem").read_bytes() == theirs
+
+
 def champion(shop: Store) -> Champion:
     found = shop.champion()
     assert found is not None

@@ -203,12 +203,15 @@ def demo() -> None:
     from .kit.store import Store
 
     fetch()
+    store = Store(Settings().store)
+    if store.champion() is None and store.keys.use_mine():
+        console.print("The project's private key is not here: .env names a key pair for this machine alone")
     result = train.train(Params.load(PARAMS), Settings(), step)
     if _verdict(result.version, result.checks):
         registry.promote(Settings(), result.version)
         console.print(escape(str(result.choice)))
         _champion(result.version, "is the champion")
-    elif Store(Settings().store).champion() is None:
+    elif store.champion() is None:
         raise UserError("the first model did not pass the gate, so there is nothing to serve: see above")
     example = Schema.load(SCHEMA).example()
     with step("Serving, asking and stopping"):

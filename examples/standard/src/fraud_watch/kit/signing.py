@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from . import UserError
-from .files import held, replace
+from .files import append_secret, held, replace
 from .predictor import BrokenModelError
 from .settings import PROJECT, Settings
 
@@ -102,13 +102,25 @@ class Keys(NamedTuple):
         return key
 
     def _missing(self, why: str) -> str:
-        mine = self.public.with_name("mine")
         return (
             f"the private key {self.private}, which signs what is promoted, cannot be read: {why}. Promote "
             "where it is, or let SIGNING_PRIVATE_KEY name the file. To try promotions on this machine alone, "
-            f"set SIGNING_PRIVATE_KEY={mine / 'private.pem'} and SIGNING_PUBLIC_KEY={mine / 'public.pem'} "
-            "in .env"
+            f"set {' and '.join(self._mine())} in .env"
         )
+
+    def _mine(self) -> list[str]:
+        """Return the settings of a key pair for this machine alone."""
+        mine = self.public.with_name("mine")
+        names = {"SIGNING_PRIVATE_KEY": "private.pem", "SIGNING_PUBLIC_KEY": "public.pem"}
+        return [f"{name}={mine / file}" for name, file in names.items()]
+
+    def use_mine(self) -> bool:
+        """Let a clone without the private key sign for itself; gives whether it has to from now on."""
+        if self.required or self.private.exists() or not self.public.exists():
+            return False
+        why = "# Models are signed for this machine alone: the project's private key is not here."
+        append_secret(Path(".env"), "\n".join([why, *self._mine(), ""]))
+        return True
 
     def ready(self) -> None:
         """Refuse to go on where nothing could be signed."""

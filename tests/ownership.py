@@ -54,7 +54,6 @@ tools/personal_data.py           slipway  tests/test_adopt.py
 tools/spellings.py               slipway  tests/test_reading.py
 tools/doctor.py                  slipway  tests/test_doctor.py
 tools/doctor_*.py                slipway  tests/test_doctor.py
-tools/uv.txt                     slipway  tests/test_oracle.py
 tools/lock_images.py             slipway  tests/system/test_lock_images.py
 tools/update.py                  slipway  tests/test_make_update.py
 """

@@ -45,14 +45,6 @@ def _env(text: str) -> None:
         assert not line or line.startswith("#") or "=" in line, line
 
 
-def _requirements(text: str) -> None:
-    """Each requirement is one version, and each of its files has a hash."""
-    for entry in text.replace("\\\n", "").splitlines():
-        requirement, *hashes = entry.split()
-        assert "==" in requirement, entry
-        assert hashes and all(word.startswith("--hash=sha256:") for word in hashes)
-
-
 def _ini(text: str) -> None:
     configparser.ConfigParser().read_string(f"[root]\n{text}")
 
@@ -67,7 +59,6 @@ PARSERS: dict[str, Callable[[str], object]] = {
     ".json": json.loads,
     ".md": _markdown,
     ".py": parsed,
-    ".txt": _requirements,
     ".toml": tomllib.loads,
     ".yaml": yaml.safe_load,
     ".yml": yaml.safe_load,

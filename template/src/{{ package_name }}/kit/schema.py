@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from itertools import islice
 from operator import itemgetter
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 from pydantic import ConfigDict, FailFast, Field, TypeAdapter, ValidationError, model_validator
 from typing_extensions import TypedDict
 
-from .columns import Bins, Column, Columns, File, Named, Part, plain
+from . import UserError
+from .columns import Bins, Column, Columns, Named, Part, plain
 
 Label = bool | int | str
 MOST = 1_000
@@ -21,6 +24,27 @@ MOST = 1_000
 SHOWN = 100
 """How many fields that are wrong an answer names."""
 JSON: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants"))
+
+
+class File(Part):
+    """A YAML file of the project, checked to the key."""
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read and check the file; an error names the file, the key and what is allowed."""
+        try:
+            return cls.parse(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
+        except FileNotFoundError:
+            raise UserError(f"{path} is missing: is this the project's folder?") from None
+        except (yaml.YAMLError, ValueError) as error:
+            raise UserError(f"{path} is not valid YAML: {error}") from None
+
+    @classmethod
+    def parse(cls, content: Any, source: str) -> Self:
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise UserError(explain(error, content, source)) from None
 
 
 class Target(Named):
@@ -299,3 +323,16 @@ class Schema(File):
         """The input columns as JSON records: the way back from ``arrays``."""
         listed = {c.name: [plain(c.type, v) for v in columns[c.name]] for c in self.inputs}
         return [dict(zip(listed, row, strict=True)) for row in zip(*listed.values(), strict=True)]
+
+
+def explain(error: ValidationError, content: Any, source: str) -> str:
+    """Each problem on a line: file, key (with the column's name), what is wrong or allowed."""
+    lines = []
+    for problem in error.errors():
+        place = [str(p) for p in problem["loc"]]
+        if place[:1] == ["columns"] and len(place) > 1:
+            name = content["columns"][int(place[1])]
+            place[1] += f" ({name.get('name', '?')})" if isinstance(name, dict) else ""
+        said = problem["msg"].removeprefix("Value error, ")
+        lines.append(": ".join(filter(None, [source, ".".join(place), said])))
+    return "\n".join(lines)

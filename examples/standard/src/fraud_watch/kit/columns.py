@@ -3,23 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, Self
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
-
-from . import UserError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Numbers = NDArray[np.float64]
 Columns = Mapping[str, NDArray[Any]]
@@ -55,27 +43,6 @@ class Part(BaseModel):
     """A piece of schema.yaml: unknown keys are refused, so that a typo cannot pass unseen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class File(Part):
-    """A YAML file of the project, checked to the key."""
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read and check the file; an error names the file, the key and what is allowed."""
-        try:
-            return cls.parse(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
-        except FileNotFoundError:
-            raise UserError(f"{path} is missing: is this the project's folder?") from None
-        except (yaml.YAMLError, ValueError) as error:
-            raise UserError(f"{path} is not valid YAML: {error}") from None
-
-    @classmethod
-    def parse(cls, content: Any, source: str) -> Self:
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            raise UserError(explain(error, content, source)) from None
 
 
 class Named(Part):
@@ -266,16 +233,3 @@ def plain(kind: str, value: Any) -> Any:
     if kind == "datetime":
         return str(np.datetime_as_string(value, unit="s"))
     return {"number": float, "integer": int, "boolean": bool}.get(kind, str)(value)
-
-
-def explain(error: ValidationError, content: Any, source: str) -> str:
-    """Each problem on a line: file, key (with the column's name), what is wrong or allowed."""
-    lines = []
-    for problem in error.errors():
-        place = [str(p) for p in problem["loc"]]
-        if place[:1] == ["columns"] and len(place) > 1:
-            name = content["columns"][int(place[1])]
-            place[1] += f" ({name.get('name', '?')})" if isinstance(name, dict) else ""
-        said = problem["msg"].removeprefix("Value error, ")
-        lines.append(": ".join(filter(None, [source, ".".join(place), said])))
-    return "\n".join(lines)

@@ -10,7 +10,8 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
 from . import UserError
-from .columns import File, Part, explain
+from .columns import Part
+from .schema import File, explain
 from .task import Learning
 
 SCHEMA, PARAMS = Path("schema.yaml"), Path("params.yaml")

@@ -50,7 +50,7 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
 def test_an_encoding_that_was_guessed_is_shown_by_a_word(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes("Größe\n1\n".encode("cp1252"))
     (note,) = read(tmp_path / "t.csv").notes
-    assert "words such as 'Größe'. If that looks wrong, give --encoding" in note
+    assert "letters such as 'ö'. If that looks wrong, give --encoding" in note
 
 
 @pytest.mark.parametrize(

@@ -339,7 +339,7 @@ def test_raw_text_among_the_features_is_refused(
     raw_table(Schema.load(path), 60).to_csv(tmp_path / "raw.csv", index=False)
     data = params.data.model_copy(update={"source": str(tmp_path / "raw.csv")})
     monkeypatch.setattr(train, "made", lambda columns: {"note_": columns["note_"]})
-    with pytest.raises(UserError, match=r"features\.py hands on the text note_"):
+    with pytest.raises(UserError, match=r"features\.py returns the raw text column note_"):
         train.prepare(params.model_copy(update={"data": data}), machine)
 
 

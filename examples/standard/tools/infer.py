@@ -17,6 +17,7 @@
 import json
 import math
 import re
+import shlex
 import sys
 import unicodedata
 from collections.abc import Mapping
@@ -66,6 +67,7 @@ class Finding(NamedTuple):
     block: Block
     doubt: str = ""
     """Why the column was taken for personal without being sure of it."""
+    personal: bool = False
 
 
 class Inference(NamedTuple):
@@ -99,11 +101,9 @@ def infer(
     columns = tuple(describe(h, block, frame[h], personal.get(h)) for h, block in blocks.items())
     for found in columns:
         if found.doubt:
-            otherwise = f'if it is not personal: make adopt ... ARGS="--not-personal {found.header}"'
-            warnings.append(f"{found.header} was taken for personal, since {found.doubt}; {otherwise}")
-        if found.block.get("pii"):
-            continue  # what follows quotes cells
-        if found.block.get("type", "text") in ("text", "category"):
+            otherwise = f"if it is not, adopt again with --not-personal {shlex.quote(found.header)}"
+            warnings.append(f"{found.header} is treated as personal, because {found.doubt}; {otherwise}")
+        if found.block.get("type", "text") in ("text", "category") and not found.personal:
             warnings += strays(found.header, frame[found.header])
         if found.block.get("type") == "category":
             warnings += look_twice(found.header, frame[found.header])
@@ -171,7 +171,7 @@ def describe(header: str, block: Block, cells: pd.Series, personal: bool | None 
     kind, why = _kind(words, gaps)
     found = suspicion(header, kind, words.tolist(), personal)
     if useless := _useless(words, gaps, kind, tokens, personal=found is not None):
-        return Finding(header, "ignored", useless, {})
+        return Finding(header, "ignored", useless, {}, personal=found is not None)
     block = block | {"type": kind} | ({"nullable": True} if gaps else {})
     if found:
         return _personal(header, block, found)
@@ -193,8 +193,9 @@ def _personal(header: str, block: Block, found: Suspicion) -> Finding:
     if found.identifies:
         # Who somebody is must not decide, so a request need not say it.
         kind = "text" if block["type"] == "category" else block["type"]
-        return Finding(header, "not sent", why, block | {"type": kind, "pii": True, "input": False}, doubt)
-    return Finding(header, "input", why, block | {"pii": True}, doubt)
+        block = block | {"type": kind, "pii": True, "input": False}
+        return Finding(header, "not sent", why, block, doubt, personal=True)
+    return Finding(header, "input", why, block | {"pii": True}, doubt, personal=True)
 
 
 def bounds(values: Numbers, whole: bool) -> tuple[float, float]:

@@ -21,7 +21,16 @@ NUMBERED_BY = """
     cardnumber creditcard driverslicence driverslicense iban identitycard licenceplate licenseplate nationalid
     passport socialsecurity ssn taxid aadhaar ahv bsn codicefiscale cpf dni nie nif nino personnummer
 """
-BORN = "birth birthdate birthday dateofbirth dob geburtsdatum geburtstag naissance nacimiento nascita"
+BORN = """
+    birthdate birthday birthyear dateofbirth dob yearofbirth
+    datedenaissance fechadenacimiento datadinascita geburtsdatum geburtsjahr geburtstag
+"""
+BESIDES = """
+    a all billing business cell contact current delivery e first full home id last legal main middle mobile
+    new no nr num number of office old original other permanent personal phone postal primary private
+    secondary shipping the value work
+"""
+"""Words of a header that change nothing of what the others say; phone_model is no phone."""
 GIVEN = """
     alexander ali andrea andrew anna anne antonio ben carlos charles christian claudia daniel david elena
     elizabeth emily emma fatima francesco george giulia hans helen henry ines jack james jan jane jean
@@ -69,22 +78,33 @@ def _by_shape(cells: Sequence[str]) -> Suspicion | None:
 
 def _by_header(header: str, kind: str, cells: Sequence[str]) -> Suspicion | None:
     words = _words(header)
-    # "First name", first_name and firstName are all found as firstname.
-    joined = {"".join(words[start:end]) for end in range(len(words) + 1) for start in range(end)}
-    why = f"its header is {header}"
-    if joined & _set(BORN):
-        return Suspicion(why, identifies=kind in ("category", "text"))
+    if word := _said(words, BORN):
+        return Suspicion(f"its header says {word}", identifies=kind in ("category", "text"))
     if kind == "datetime":
         return None
-    if kind in ("number", "integer"):
-        long = sum(len(re.sub(r"\D", "", cell)) >= DIGITS for cell in cells) > USUAL * len(cells)
-        return Suspicion(why) if long and joined & _set(REACHED_BY, NUMBERED_BY) else None
-    if joined & _set(NAMES, NUMBERED_BY) or ("name" in words and joined & _set(PEOPLE)):
-        return Suspicion(why)
-    if joined & _set(REACHED_BY):
-        return Suspicion(why, sure=kind == "text") if len(cells) > FEW else None
+    numbers = kind in ("number", "integer")
+    if word := _said(words, NUMBERED_BY, REACHED_BY):
+        digits = sum(len(re.sub(r"\D", "", cell)) >= DIGITS for cell in cells) > USUAL * len(cells)
+        why = f"its header says {word}"
+        return Suspicion(why, _alone(words, word)) if len(cells) > FEW and (digits or not numbers) else None
+    if numbers or len(cells) == 2:  # a name that is given, or not
+        return None
+    people = " ".join(f"{who}name" for who in _set(PEOPLE))
+    if word := _said(words, NAMES, people):
+        return Suspicion(f"its header says {word}", _alone(words, word) and len(cells) > FEW)
     # Products, places and cars have a name too.
-    return Suspicion(why, sure=_are_people(cells)) if "name" in words else None
+    return Suspicion("its header says name", _are_people(cells)) if "name" in words else None
+
+
+def _said(words: Sequence[str], *texts: str) -> str:
+    """Return the longest word that a header says: "First name" and firstName both say firstname."""
+    joined = {"".join(words[start:end]) for end in range(len(words) + 1) for start in range(end)}
+    return max(joined & _set(*texts), key=len, default="")
+
+
+def _alone(words: Sequence[str], word: str) -> bool:
+    """Whether the other words of a header change nothing of it."""
+    return all(other in word or other in _set(BESIDES, PEOPLE) for other in words)
 
 
 def _are_people(cells: Sequence[str]) -> bool:

@@ -156,8 +156,9 @@ def _text(table: Path, given: Habits) -> Reading:
     cells = pd.read_csv(io.StringIO(text), sep=mark, **as_text).apply(lambda column: column.str.strip())
     found = _settled(table, cells, given, Habits(encoding, mark))
     if encoding == "cp1252":
-        word = next(iter(re.findall(r"\w*[^\W\d_a-zA-Z]\w*", text)), "")
-        odd = f"{table.name} is not UTF-8; it was read as cp1252, with words such as '{word[:30]}'"
+        # The letter alone: the word is often somebody's name.
+        letter = next(iter(re.findall(r"[^\W\d_a-zA-Z]", text)), "")
+        odd = f"{table.name} is not UTF-8; it was read as cp1252, with letters such as '{letter}'"
         return found._replace(notes=(f"{odd}. If that looks wrong, give --encoding", *found.notes))
     return found
 

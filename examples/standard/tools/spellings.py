@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pandas as pd
+from personal_data import suspicion
 
 MISSING = [
     "",
@@ -76,13 +77,18 @@ def decimal_marks(
     decimal = given or (max(sure, key=lambda mark: sure[mark]) if sure else "")
     for place, marks in ways.items():
         if len(marks) == 2 and not decimal:
-            cell = filled[place].iloc[0]
+            cell, shown = filled[place].iloc[0], _shown(headers[place], "number", filled[place])
             if "," in cell and separator != ";":
                 settle = "give --decimal . if it is thousands, --decimal , if it is a fraction"
-                raise UnreadableError(f"{table}, column {headers[place]}: {cell} {SEVERAL}; {settle}")
+                raise UnreadableError(f"{table}, column {headers[place]}: {shown} {SEVERAL}; {settle}")
             # A file with semicolons is one in which commas were needed for something else.
             decimal = "," if separator == ";" else "."
     return {place: decimal if decimal in marks else marks[0] for place, marks in ways.items()}, decimal
+
+
+def _shown(header: str, kind: str, there: pd.Series) -> str:
+    """The first cell of a column, to quote it; of a personal one, no cell."""
+    return "a value" if suspicion(header, kind, there.tolist()) else str(there.iloc[0])
 
 
 def fits_all(there: pd.Series, pattern: re.Pattern[str]) -> bool:
@@ -109,9 +115,9 @@ def orders_of(table: Path, headers: list[str], filled: list[pd.Series], given: s
     order = given or (sure.pop() if len(sure) == 1 else "")
     for place, orders in ways.items():
         if len(orders) == 2 and order not in orders:
-            cell = filled[place].iloc[0]
+            shown = _shown(headers[place], "datetime", filled[place])
             settle = "give --dates dmy if the day comes first, --dates mdy if the month does"
-            raise UnreadableError(f"{table}, column {headers[place]}: {cell} {SEVERAL}; {settle}")
+            raise UnreadableError(f"{table}, column {headers[place]}: {shown} {SEVERAL}; {settle}")
     decided = {place: order if order in orders else orders[0] for place, orders in ways.items()}
     return decided, ", ".join(sorted(set(decided.values())))
 

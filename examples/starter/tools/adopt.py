@@ -271,6 +271,8 @@ def main(
 
     How the file is written is detected. The options are for what it cannot tell.
     """
+    if both := sorted({*(personal or ())} & {*(not_personal or ())}):
+        raise UserError(f"{', '.join(both)} is given to --personal and to --not-personal: keep one")
     said = dict.fromkeys(personal or (), True) | dict.fromkeys(not_personal or (), False)
     ask = is_personal if sys.stdin.isatty() and sys.stdout.isatty() else None
     found = adopt(Path(), table, target, Habits(encoding, separator, decimal, dates), said, ask)

@@ -1,33 +1,35 @@
 """Personal data: what a model may learn from them, and what it may hold.
 
-Where a personal category is an input, features see a keyed hash of each value. The key is a setting and in no
-file of a model, so that nobody can find out from a model which values it knows.
+Where a personal category is an input, features see a keyed hash of each value. The key is a setting, in no
+file of a model: the model alone does not show which values it knows.
 """
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import StringConstraints
 
 from . import UserError
 from .columns import Columns
 from .schema import Schema
 from .settings import Environment
 
+Features = Callable[[Columns], Columns]
 SEAL = "personal.json"
 CHECKED = "the key of this model"
+MAKE = "generate one with `openssl rand -hex 32`"
 
 
 class PersonalSettings(Environment):
     """The key of the hashes, the same where models are trained and where they serve."""
 
-    pii_key: Annotated[str, StringConstraints(pattern="^([0-9a-f]{64})?$")] = ""
+    pii_key: str = ""
 
 
 def unfit(schema: Schema) -> Iterator[str]:
@@ -46,17 +48,21 @@ def unfit(schema: Schema) -> Iterator[str]:
             yield f"schema.yaml: slices: {column.name} is personal, and the model card would list its values"
 
 
-def handed_on(schema: Schema, columns: Columns, features: Columns) -> Iterator[str]:
-    """Name the personal texts whose values features.py makes categories of."""
-    for column in schema.inputs:
-        if not (column.pii and column.type == "text"):
-            continue
-        values = set(columns[column.name].tolist()) - {None}
-        for name, made in features.items():
-            known = set(made.tolist()) - {None} if made.dtype == object else set()
-            if 2 * len(known & values) > len(known):
-                what = f"{name} holds values of {column.name}, which is personal"
-                yield f"features.py: {what}: make numbers of it"
+def handed_on(schema: Schema, columns: Columns, features: Columns, made: Features) -> Iterator[str]:
+    """Name the categories in which features.py tells apart who a personal text is about.
+
+    ``made`` computes features: what changes when the text is another one is made of it.
+    """
+    for column in (column for column in schema.inputs if column.pii and column.type == "text"):
+        values = columns[column.name]
+        people = len(set(values.tolist()) - {None})
+        others = made({**columns, column.name: np.array([f"z{n}" for n in range(len(values))], dtype=object)})
+        for name, given in features.items():
+            if given.dtype == object and 2 * len(set(given.tolist()) - {None}) > people:
+                other = others.get(name)
+                if other is None or other.tolist() != given.tolist():
+                    what = f"{name} tells apart the values of {column.name}, which is personal"
+                    yield f"features.py: {what}: make numbers of it, or fewer categories"
 
 
 def hashed(schema: Schema, columns: Columns) -> Columns:
@@ -82,7 +88,9 @@ def _key() -> bytes:
     if not key:
         what = "PII_KEY is not set, and schema.yaml has a column with allow_pii_input"
         mend = "put PII_KEY=... into .env or the environment, the same where you train and where you serve"
-        raise UserError(f"{what}: {mend}; `openssl rand -hex 32` makes one")
+        raise UserError(f"{what}: {mend}; {MAKE}")
+    if not re.fullmatch("[0-9a-fA-F]{64}", key):
+        raise UserError(f"PII_KEY must be 64 hexadecimal digits (0-9, a-f): {MAKE}")
     return bytes.fromhex(key)
 
 
@@ -95,4 +103,5 @@ def seal(schema: Schema, folder: Path) -> None:
 def check(schema: Schema, folder: Path) -> None:
     """Refuse a model that was trained with another key: it would know no value."""
     if schema.hashed and json.loads((folder / SEAL).read_bytes()).get("key") != _hash(CHECKED):
-        raise UserError(f"{folder} was trained with another PII_KEY than the one that is set here")
+        what = "the model was trained with a different PII_KEY"
+        raise UserError(f"{what}: set the key that was used for training, or train and promote again")

@@ -74,8 +74,9 @@ def prepare(params: Params, settings: Settings) -> Prepared:
     features = made(columns)
     alone(schema, columns, features, params.seed)
     if loose := sorted({c.name for c in schema.inputs if c.type == "text"} & features.keys()):
-        raise UserError(f"features.py hands on the text {', '.join(loose)}: make numbers or categories of it")
-    if shown := list(personal.handed_on(schema, columns, features)):
+        mend = "make numbers of it, or name it in TEXTS if features.py has that"
+        raise UserError(f"features.py returns the raw text column {', '.join(loose)}: {mend}")
+    if shown := list(personal.handed_on(schema, columns, features, made)):
         raise UserError("\n".join(shown))
     rows = split(schema, params.split, frame, params.seed)
     return Prepared(schema, frame, rows, frame[schema.target.name].to_numpy(), as_rows(features))
@@ -89,14 +90,18 @@ def alone(schema: Schema, columns: Columns, features: Columns, seed: int) -> Non
     """
     size = len(next(iter(columns.values())))
     half = np.random.default_rng(seed).permutation(size)[: min(ALONE_ROWS, (size + 1) // 2)]
-    _agree("with half of the rows", features, columns, [half])
-    _agree("alone", features, columns, list(half[:PARITY_ROWS, None]))
+    quote = not any(column.pii for column in schema.inputs)
+    _agree("with half of the rows", features, columns, [half], quote)
+    _agree("alone", features, columns, list(half[:PARITY_ROWS, None]), quote)
     drawn = schema.sample(PARITY_ROWS, seed, missing=PARITY_GAPS)
     sample = personal.hashed(schema, {column.name: drawn[column.name] for column in schema.inputs})
     _agree("alone", made(sample), sample, [np.array([row]) for row in range(PARITY_ROWS)])
 
 
-def _agree(company: str, features: Columns, columns: Columns, parts: list[NDArray[np.int64]]) -> None:
+def _agree(
+    company: str, features: Columns, columns: Columns, parts: list[NDArray[np.int64]], quote: bool = True
+) -> None:
+    """Compare the features of all rows with those of parts; ``quote``: an error may hold their values."""
     for rows in parts:
         part = made({name: values[rows] for name, values in columns.items()})
         for name, values in features.items():
@@ -104,7 +109,7 @@ def _agree(company: str, features: Columns, columns: Columns, parts: list[NDArra
             if given is None or given.shape != rows.shape:
                 raise UserError(f"features.py: {name} does not have one value for each row {company}")
             if len(off := np.flatnonzero(~_same(values[rows], given))):
-                whole, other = values[rows][off[0]], given[off[0]]
+                whole, other = (values[rows][off[0]], given[off[0]]) if quote else ("a value", "another")
                 raise UserError(
                     f"features.py: {name} looks at other rows: one that gets {whole} in the table gets "
                     f"{other} {company}. A request is one row. Compute each value from its own row; what the "

@@ -72,9 +72,9 @@ class Column(Named):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.allow_pii_input and not (self.pii and self.input):
-            raise ValueError("allow_pii_input: it is for a column with pii: true that requests carry")
+            raise ValueError("allow_pii_input: only for an input with pii: true; remove it, or write both")
         if self.hashed and self.categories:
-            raise ValueError("categories: with allow_pii_input, the model knows the values: list none")
+            raise ValueError("categories: with allow_pii_input, values are learnt as hashes; remove the list")
         if (self.type == "category") != bool(self.categories) and not self.hashed:
             raise ValueError("categories: a column of type category lists them, and no other does")
         if len(set(self.categories)) < len(self.categories):

@@ -58,7 +58,8 @@ class Auth(Part):
         try:
             keys = load(self.access.keys).keys
         except UserError as error:
-            why.append(f"{error}; {'the previous keys stay valid' if self.keys else 'all requests are refused'}")
+            effect = "the previous keys stay valid" if self.keys else "all requests are refused"
+            why.append(f"{error}; {effect}")
         else:
             here = self.access.environment == DEVELOPMENT
             self.keys = {key.sha256: key for key in keys if here or not key.development}

@@ -213,7 +213,7 @@ def test_a_fault_of_the_file_is_logged_once(caplog: pytest.LogCaptureFixture) ->
     part = Auth()
     for _ in range(2):
         part.refresh()
-        assert caplog.text.count("makes it; nobody is let in") == 1
+        assert caplog.text.count("makes it; all requests are refused") == 1
 
 
 def test_a_key_is_for_everywhere_unless_the_file_says_otherwise(keys: Path) -> None:
@@ -271,6 +271,16 @@ def test_a_right_goes_with_its_key(service: TestClient, callers: Callers, keys: 
     call("keys", "revoke", "old")
     until(service, call("keys", "add", "old"), LET_IN)
     assert "old" not in callers.labellers
+
+
+def test_a_key_that_v02_revoked_does_not_regain_its_right(keys: Path) -> None:
+    access.add(keys, "office", "a key", labels=True)
+    files.replace(keys, access.Keys().model_dump_json())  # v0.2 knows only this file
+    access.add(keys, "office", "a key")
+    assert access.may_label(keys) == set()
+    files.replace(keys, access.Keys().model_dump_json())
+    access.add(keys, "office", "a key", labels=True)
+    assert access.may_label(keys) == {hashed(b"a key")}
 
 
 def test_no_key_gains_a_right_by_what_happens_to_the_file(

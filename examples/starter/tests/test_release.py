@@ -448,7 +448,7 @@ def test_a_rollback_needs_no_registry(
     shop.promote("2")
     monkeypatch.setattr(registry, "connect", Mock(side_effect=error))
     assert registry.roll_back(machine.model_copy(update={"store": shop.root})) == "1"
-    assert f"version 1 serves, but the registry could not be told ({type(error).__name__})" in caplog.text
+    assert f"version 1 serves, but the registry could not be updated ({type(error).__name__})" in caplog.text
 
 
 @pytest.mark.parametrize("told", ["", "7"])

@@ -267,7 +267,7 @@ def restore(project: Path, path: str) -> None:
 
 def in_words(found: Finding) -> str:
     """A finding in words, for a terminal as for a page."""
-    return f"- {found.path}: {found.message} ({found.code}, {found.severity})\n  Cure: {found.cure}"
+    return f"- {found.path}: {found.message} ({found.code}, {found.severity})\n  Fix: {found.cure}"
 
 
 def main() -> None:

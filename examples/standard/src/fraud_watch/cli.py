@@ -98,7 +98,7 @@ def train(skip_champion: Skip = False) -> None:
 
 @app.command()
 def gate(version: Version = None, skip_champion: Skip = False) -> None:
-    """Judge a registered version anew, against today's limits, data and champion."""
+    """Judge a registered version again, against today's limits, data and champion."""
     from .kit import train
 
     judged, checks = train.rejudge(Params.load(PARAMS), Settings(), version, step, skip_champion)

@@ -184,8 +184,8 @@ def _tell(settings: Settings, champion: str) -> None:
     try:
         connect(settings, seconds=10, retries=1).set_registered_model_alias(PROJECT, CHAMPION, champion)
     except Exception as error:  # a broken database raises whatever its driver does
-        what = f"version {champion} serves, but the registry could not be told ({type(error).__name__})"
-        log.warning("%s; the next promotion tells it", what)
+        what = f"version {champion} serves, but the registry could not be updated ({type(error).__name__})"
+        log.warning("%s; the next promotion updates it", what)
 
 
 def listing(settings: Settings) -> list[tuple[str, str, str, str, str]]:

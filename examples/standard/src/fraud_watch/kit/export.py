@@ -69,12 +69,12 @@ def table(schema: Schema, logged: "list[Logged]", shape: "pa.Schema") -> "pa.Tab
     target = shape.field(schema.target.header).type
     for at, name, place, version, inputs, answer, label, labelled, labeller in logged:
         record = json.loads(inputs)
-        told = json.loads(answer)["prediction"]
+        predicted = json.loads(answer)["prediction"]
         known = None if label is None else json.loads(label)
         if pa.types.is_string(target):
-            told, known = str(told), None if known is None else str(known)
+            predicted, known = str(predicted), None if known is None else str(known)
         row = {"request_id": name, "index": place, "predicted_at": moment_of(at), "model_version": version}
-        row |= {"prediction": told, "labelled_at": moment_of(labelled), "labelled_by": labeller}
+        row |= {"prediction": predicted, "labelled_at": moment_of(labelled), "labelled_by": labeller}
         row |= {c.header: cell(c.type, record.get(c.name)) for c in schema.columns}
         row[schema.target.header] = known
         for key, values in columns.items():

@@ -1,4 +1,4 @@
-"""Files that several processes change: by one at a time, and never seen half written."""
+"""Locking and atomic replacement of files that several processes change."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ PATIENCE = 10.0
 def held(path: Path) -> Iterator[None]:
     """Hold a file, or a folder, for this process alone while it is read and changed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Whoever may write the folder may take turns.
+    # Any account that may write to the folder must be able to take the lock.
     lock = FileLock(path.with_name(f".{path.name}.lock"), mode=0o666)
     try:
         lock.acquire(timeout=PATIENCE)

@@ -210,12 +210,12 @@ def create_app(settings: Settings, parts: Sequence[Part] = ()) -> ASGIApp:
             metrics.registry.register(collector)
         metrics.trouble.labels(type(part).__name__).set_function(part.troubled)
 
-    async def told(request: Request, error: Exception) -> JSONResponse:
+    async def problem(request: Request, error: Exception) -> JSONResponse:
         why = refusal(error)
         return JSONResponse(why.problem.model_dump(), why.problem.status, why.headers, PROBLEM_JSON)
 
     for kind in (HTTPException, Refusal, RequestValidationError, Exception):
-        app.add_exception_handler(kind, told)
+        app.add_exception_handler(kind, problem)
 
     add_routes(app, live, metrics, parts, repeated)
     for router in filter(None, (part.router for part in parts)):
@@ -267,9 +267,9 @@ def add_routes(
         """Which model answers, and what it takes."""
         serving = live.now()
         schema, manifest = serving.model.schema, serving.model.manifest
-        told = serving.champion.model_dump(include={"version", "since"})
-        told |= manifest.model_dump(include={"run", "created", "decision"})
-        return told | {"problem": schema.problem, "inputs": [column.name for column in schema.inputs]}
+        shown = serving.champion.model_dump(include={"version", "since"})
+        shown |= manifest.model_dump(include={"run", "created", "decision"})
+        return shown | {"problem": schema.problem, "inputs": [column.name for column in schema.inputs]}
 
     @app.get("/metrics", include_in_schema=False)
     async def exposition() -> Response:

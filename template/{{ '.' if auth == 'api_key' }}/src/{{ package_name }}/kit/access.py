@@ -103,29 +103,35 @@ def may_label(path: Path) -> frozenset[str]:
 
 
 def change(
-    path: Path, changed: Callable[[tuple[Key, ...]], tuple[Key, ...]], labeller: Key | None = None
+    path: Path,
+    changed: Callable[[tuple[Key, ...]], tuple[Key, ...]],
+    new: Key | None = None,
+    labels: bool = False,
 ) -> None:
-    """Replace the keys in the file, and let ``labeller`` label everything. Commands take turns."""
+    """Replace the keys in the file, one command at a time. ``labels``: the new key may label everything."""
     with held(path):
         before = path.read_bytes() if path.exists() else None
         keys = changed(load(path).keys if before is not None else ())
         # A release that knows no lock may have written it.
         if before is not None and path.read_bytes() != before:
             raise UserError(f"{path} was changed at the same time: nothing was written, so run this again")
-        change_labels(path, keys, labeller)
+        change_labels(path, keys, new, labels)
         replace(path, Keys(keys=keys).model_dump_json(indent=2) + "\n")
 
 
-def change_labels(path: Path, keys: tuple[Key, ...], labeller: Key | None) -> None:
-    """Add a key to those that may label everything, and remove those that are gone."""
+def change_labels(path: Path, keys: tuple[Key, ...], new: Key | None, labels: bool) -> None:
+    """Write which keys may label everything: none that is gone, and ``new`` only if ``labels``."""
     try:
         before = may_label(path)
     except UserError:
         # A damaged file must not prevent the revocation of a key.
-        if labeller:
+        if labels:
             raise
         return
-    after = (before | {labeller.sha256} if labeller else before) & {key.sha256 for key in keys}
+    after = before & {key.sha256 for key in keys}
+    if new:
+        # v0.2 revokes a key without its right: the same key, added again, must not regain it.
+        after = after | {new.sha256} if labels else after - {new.sha256}
     if after != before:
         replace(labels_file(path), Labels(sha256=tuple(sorted(after))).model_dump_json(indent=2) + "\n")
 
@@ -145,7 +151,7 @@ def add(path: Path, name: str, key: str = "", development: bool = False, labels:
             raise UserError(f"{name} has a key: {instead}")
         return (*known, new)
 
-    change(path, added, new if labels else None)
+    change(path, added, new, labels)
     return key
 
 

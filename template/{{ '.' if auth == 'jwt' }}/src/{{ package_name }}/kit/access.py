@@ -50,9 +50,9 @@ def wrong(access: Access) -> str:
     if access.jwt_keys_url:
         return ""
     if len(access.jwt_secret.encode()) < 32:
-        return "JWT_SECRET is missing or shorter than 32 bytes: nobody is let in"
+        return "JWT_SECRET is missing or shorter than 32 bytes: all requests are refused"
     if access.jwt_secret == EXAMPLE and access.environment != DEVELOPMENT:
-        return "JWT_SECRET is the one of the example, which anybody knows: nobody is let in"
+        return "JWT_SECRET is the one of the example, which is public: all requests are refused"
     return ""
 
 

@@ -177,7 +177,7 @@ class Journal(Part):
         label = fitting(self.champions_schema, said.label)
         if len(self.labels) >= MOST_LABELS:
             raise Refusal(503, "The log is full", "Labels wait for the log's database: send it again later")
-        whose = call.labels_all, storable(call.caller)
+        whose = call.labels_all, call.caller
         self.labels.append((said.request_id, said.index, *whose, json.dumps(label), time.time()))
         return Taken()
 
@@ -271,23 +271,17 @@ class Journal(Part):
 
 def rows_of(entry: Entry, hidden: Container[str]) -> list[Row]:
     """One row per record. The JSON is kept as it came, unless there is something to take out of it."""
-    at, name, version, who, many, body, answer = entry
-    caller = storable(who)
+    at, name, version, caller, many, body, answer = entry
     if not many and not hidden:
         return [(at, name, 0, version, caller, body.decode(), answer.decode())]
     asked, said = JSON.validate_json(body), JSON.validate_json(answer)
     pairs = zip(asked["records"], said["predictions"], strict=True) if many else [(asked, said)]
     rows = []
-    for place, (record, told) in enumerate(pairs):
+    for place, (record, predicted) in enumerate(pairs):
         shown = {name: value for name, value in record.items() if name not in hidden}
-        texts = JSON.dump_json(shown).decode(), JSON.dump_json(told).decode()
+        texts = JSON.dump_json(shown).decode(), JSON.dump_json(predicted).decode()
         rows.append((at, name, place, version, caller, *texts))
     return rows
-
-
-def storable(caller: str) -> str:
-    """Make a caller's name, which may come out of a token, one that a database can hold."""
-    return caller.encode(errors="replace").decode().replace("\0", "")
 
 
 def fitting(schema: Schema, label: Any) -> Any:

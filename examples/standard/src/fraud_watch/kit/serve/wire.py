@@ -1,4 +1,4 @@
-"""What HTTP needs before a request begins: bounds on headers and connections, no change of the protocol."""
+"""Bounds on headers and connections, applied before a request begins."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Every request, from its arrival to its line in the log.
+"""The handling of every request, from its arrival to its line in the log.
 
 Predictions are answered here; all other paths are FastAPI's, behind the same admission and limits.
 """
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     from .app import Live
 
 OPEN = {"/", "/docs", "/metrics", "/openapi.json"}
-"""Paths that tell nothing of anybody: what the API takes, and how much it has to do."""
+"""Public paths: the documentation of the API, and metrics."""
 ASSETS = "/static-offline-docs/"
-"""Where the parts of the page of ``/docs`` are."""
+"""Path of the scripts and styles that ``/docs`` loads."""
 PROBES = {"/healthz", "/readyz"}
-"""Paths that pass without admission: a platform that asks must not be turned away."""
+"""Paths that need no admission: the platform that probes has no credentials."""
 MOST_HEADERS = 100
 BODY_BYTES = 2_000_000
-"""What a body may take where neither the settings nor a champion says so."""
+"""The limit of a body if neither the settings nor a champion sets one."""
 SWEEP = 0.2
-"""Seconds between two looks at what takes too long."""
+"""Seconds between two checks for requests that take too long."""
 CROWD = 4
 """Requests in the service, including those awaiting admission, per request allowed to run at once."""
 LAST_WORD = 1.0
-"""Seconds in which a client must take the refusal of a request that took too long."""
+"""Seconds to send the refusal of a request that took too long."""
 MOST_LINES = 50_000
-"""Lines of the access log that wait to be written: of more, the last."""
+"""Lines of the access log that may wait to be written: of more, the oldest are dropped."""
 SANE = re.compile(rb"[A-Za-z0-9._:-]{1,64}").fullmatch
 to_json = TypeAdapter(Any).dump_json
 JSON_HEADER = (b"content-type", b"application/json")
@@ -52,7 +52,7 @@ SAFE: list[tuple[bytes, bytes]] = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
 PAGE = (b"content-security-policy", b"default-src 'self' 'unsafe-inline'; img-src 'self' data:")
-"""What the page of ``/docs`` needs, whose script stands in it."""
+"""The policy for ``/docs``, a page with an inline script."""
 
 
 class Call:
@@ -84,37 +84,37 @@ class Call:
 
 
 class Part:
-    """What an answer of the template adds to the service; nothing of it costs until it is overridden."""
+    """An optional part of the service. A method that is not overridden costs nothing per request."""
 
     router: APIRouter | None = None
-    """Slow routes of its own."""
+    """Its own routes, which FastAPI answers."""
     statuses: tuple[int, ...] = ()
-    """What it may refuse with, for the documentation."""
+    """Statuses of its refusals, for the documentation."""
     collectors: Sequence[Collector] = ()
-    """Metrics of its own."""
+    """Its own metrics."""
     repeated: Sequence[Repeated] = ()
-    """What it does in the background, from the start to the stop of the service."""
+    """Its background work, from the start to the stop of the service."""
 
     async def start(self) -> None:
-        """Before the first request."""
+        """Run before the first request."""
 
     async def stop(self) -> None:
-        """After the last one."""
+        """Run after the last request."""
 
     def document(self, openapi: dict[str, Any]) -> None:
-        """Say in the API's description what a caller must send, and may be told."""
+        """Describe in the API's documentation what a caller must send, and may receive."""
 
     async def admit(self, call: Call) -> None:
         """Let a request pass, or raise ``Refusal``. Probes are not asked."""
 
     def answered(self, call: Call, body: bytes, answer: bytes) -> None:
-        """After a prediction, with the request's and the answer's bytes."""
+        """Run after a prediction, with the bytes of request and answer."""
 
     def ended(self, call: Call) -> None:
-        """After every request; ``call.status`` is what was answered."""
+        """Run after every request; ``call.status`` is the status of the answer."""
 
     def trouble(self) -> str:
-        """What is wrong now; ``/readyz`` and a metric show it."""
+        """Describe what is wrong now, for ``/readyz`` and a metric; empty if nothing is."""
         return ""
 
     def troubled(self) -> float:
@@ -155,7 +155,7 @@ class Front:
         except asyncio.CancelledError:
             if not call.overdue or call.status:
                 raise
-            # A client that reads nothing must not keep its turn.
+            # A client that does not read must not keep its turn.
             async with asyncio.timeout(LAST_WORD):
                 await refuse(call, send, late(call))
         except ConnectionError:
@@ -169,7 +169,7 @@ class Front:
             self.end(call, scope)
 
     async def admit(self, call: Call, headers: int) -> None:
-        """Bound what is in flight, so that a crowd is told to come back and those inside are served."""
+        """Bound the requests in flight: of too many, the new ones get a 503."""
         if len(self.calls) >= CROWD * self.settings.max_in_flight:
             raise busy()
         self.calls.add(call)
@@ -182,7 +182,7 @@ class Front:
         call.turn = who
 
     def most(self) -> int:
-        """Bytes that a body may take."""
+        """Return the limit of a body in bytes."""
         serving = self.live.serving
         return self.settings.max_body_bytes or (serving.body_bytes if serving else BODY_BYTES)
 
@@ -194,14 +194,14 @@ class Front:
         return to_json(await serving.answer(record))
 
     async def many(self, call: Call, body: bytes) -> bytes:
-        """Predict for many records; one that is wrong refuses them all, by its place."""
+        """Predict for many records. One wrong record refuses them all; the error has its index."""
         serving = self.live.now()
         call.version = serving.version
         answers = await asyncio.to_thread(lambda: serving.answers(serving.reader.many(body)))
         return to_json({"predictions": answers})
 
     async def slow(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
-        """A path of FastAPI's, within the same limits and with the same headers."""
+        """Let FastAPI answer, within the same limits and with the same headers."""
 
         async def headed(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -211,14 +211,14 @@ class Front:
             await send(message)
 
         if call.method not in ("GET", "HEAD") and call.path not in PROBES:
-            # Read here, for FastAPI makes a plain 400 of all that goes wrong while it reads.
+            # Read here: FastAPI answers any error while it reads with a plain 400.
             receive = replayed(await read(call, receive, self.most()), receive)
         call.read = True
         scope["call"] = call
         await self.app(scope, receive, headed)
 
     def end(self, call: Call, scope: Scope) -> None:
-        """What is told of a request once it is over."""
+        """Record a request that is over in metrics and logs."""
         route = call.path if call.path in self.hot else getattr(scope.get("route"), "path", "other")
         seconds = time.perf_counter() - call.began
         self.metrics.ended.append((route, call.status, seconds))
@@ -228,21 +228,21 @@ class Front:
             ended(call)
 
     async def sweep(self) -> None:
-        """End what takes too long, and tell of what ended, for all requests at once."""
+        """Cancel requests that take too long, and write the metrics and logs of those that ended."""
         now = time.perf_counter()
         oldest = now - self.settings.request_seconds
         for call in [call for call in self.calls if not call.overdue]:
             if call.began < oldest or too_slow(call, now):
                 call.overdue = call.task.cancel()
-        await aside(self.tell)
+        await aside(self.write)
 
-    def tell(self) -> None:
+    def write(self) -> None:
         self.metrics.count()
         self.requests.flush()
 
 
 def late(call: Call) -> Refusal:
-    """What a request that took too long is told: whose fault it was."""
+    """Return the refusal of a request that took too long: the client's fault or the service's."""
     call.task.uncancel()
     if call.read or not call.reading:
         return Refusal(503, "Too slow", "No answer within the time allowed")

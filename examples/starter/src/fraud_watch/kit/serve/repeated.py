@@ -1,4 +1,4 @@
-"""Work in the background that goes on as long as the service lives, whatever goes wrong in it."""
+"""Background work that is repeated until the service stops, also after errors."""
 
 import asyncio
 import logging
@@ -11,12 +11,12 @@ from typing import TypeVar
 
 log = logging.getLogger(__name__)
 STUCK = 10.0
-"""Seconds after which work that has not ended is shown as trouble."""
+"""Seconds after which unfinished work is reported as trouble."""
 Result = TypeVar("Result")
 
 
 class Repeated:
-    """Work that is done every few seconds. An error is logged and shown, and the work is tried again."""
+    """Work that runs every few seconds. An error is logged and reported, and the work is tried again."""
 
     def __init__(self, name: str, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         self.name, self.seconds, self.work = name, seconds, work
@@ -39,7 +39,7 @@ class Repeated:
         try:
             await self.work()
         except Exception as error:
-            # The kind of error alone: its text may hold a password, and /readyz is open to all.
+            # Only the type of the error: its text may hold a password, and /readyz is public.
             failure = f"{self.name} failed with {type(error).__name__}"
             if failure != self.failure:
                 log.error("%s failed; it is tried again every %g s", self.name, self.seconds, exc_info=error)
@@ -53,12 +53,12 @@ class Repeated:
 
 
 async def aside(work: Callable[[], Result]) -> Result:
-    """Do what may hang in a thread of its own, which takes no pool worker and does not delay shutdown."""
+    """Run work that may hang in its own thread, which takes no pool worker and does not delay shutdown."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Result] = loop.create_future()
 
     def settle(outcome: Callable[[], None]) -> None:
-        if not done.done():  # else whoever waited has gone
+        if not done.done():  # else the waiting task was cancelled
             outcome()
 
     def run() -> None:

@@ -50,7 +50,7 @@ class Auth(Part):
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the files if they have changed; while one is broken, what it said before holds."""
+        """Read the files if they have changed; if one is broken, its previous content stays valid."""
         seen = stamp(self.access.keys), stamp(labels_file(self.access.keys))
         if seen[0] is not None and seen == self.seen:
             return
@@ -58,7 +58,8 @@ class Auth(Part):
         try:
             keys = load(self.access.keys).keys
         except UserError as error:
-            why.append(f"{error}; {'the keys of before hold' if self.keys else 'nobody is let in'}")
+            effect = "the previous keys stay valid" if self.keys else "all requests are refused"
+            why.append(f"{error}; {effect}")
         else:
             here = self.access.environment == DEVELOPMENT
             self.keys = {key.sha256: key for key in keys if here or not key.development}
@@ -66,7 +67,7 @@ class Auth(Part):
         try:
             self.labellers = may_label(self.access.keys)
         except UserError as error:
-            why.append(f"{error}; the rights to label of before hold")
+            why.append(f"{error}; the previous labelling rights stay valid")
         for reason in why:
             if reason not in self.why:
                 log.error(reason)
@@ -97,4 +98,4 @@ class Auth(Part):
         for path, operations in openapi["paths"].items():
             for operation in operations.values() if path not in OPEN | PROBES else ():
                 operation["security"] = [{"key": []}]
-                operation["responses"] |= {str(s): told for s, told in documented(401, 503).items()}
+                operation["responses"] |= {str(s): answer for s, answer in documented(401, 503).items()}

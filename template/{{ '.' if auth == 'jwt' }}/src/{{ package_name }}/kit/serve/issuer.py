@@ -23,7 +23,7 @@ AWAY = "the keys at JWT_KEYS_URL cannot be had"
 
 
 class Issuer:
-    """While it does not answer, the keys of before hold."""
+    """An issuer and its public keys; if it does not answer, the previous keys stay valid."""
 
     def __init__(self, url: str) -> None:
         self.url = url

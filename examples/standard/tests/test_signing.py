@@ -39,7 +39,9 @@ def shop(tmp_path: Path, published: Path, keys: Keys) -> Store:
 @pytest.fixture
 def signed(shop: Store) -> Store:
     """The same store after its key was made."""
-    assert shop.sign_first() == ["1", "2"]
+    first = shop.sign_first()
+    assert first[0].startswith("Created a key pair for signing models. Commit ")
+    assert first[1:] == [f"version {v} of the store is signed now, as it was found there" for v in "12"]
     assert shop.sign_first() == []
     return shop
 
@@ -60,7 +62,7 @@ def test_a_clone_without_the_private_key_signs_for_itself(
     keys = Keys.of(Settings())
     assert keys.private == Path("signing", "mine", "private.pem")
     shop = Store(Path("store"), keys)
-    assert shop.sign_first() == []
+    assert shop.sign_first() == ["Created a key pair for this machine only, in signing/mine."]
     shop.publish("1", published)
     shop.sign("1", shop.folder("1"))
     shop.promote("1")
@@ -147,8 +149,7 @@ def test_a_service_says_what_is_unsigned_and_goes_on(
         shop.keys.make()
         until(service, "version 2 isn't signed by this project's key: it has no signature")
         assert service.get("/model").json()["version"] == "2"
-        for version in shop.unsigned():
-            shop.sign(version, shop.folder(version))
+        shop.sign_all(shop.unsigned())
         until(service, '"detail":""')
         shop.roll_back()
         while service.get("/model").json()["version"] == "2":
@@ -157,6 +158,32 @@ def test_a_service_says_what_is_unsigned_and_goes_on(
         shop.promote("2")
         until(service, "version 2 isn't signed by this project's key: it has no signature")
         assert service.get("/model").json()["version"] == "1"
+
+
+def test_a_service_without_the_public_key_says_that_signatures_are_not_checked(
+    signed: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An image that was built without the key goes on, and its store shows that a key exists."""
+    monkeypatch.chdir(tmp_path / "store")
+    text = "signatures are not checked: signing/public.pem is missing here. Commit it and deploy it"
+    kept = {version: (signed.folder(version) / SIGNATURE).read_bytes() for version in "12"}
+    for version in "12":
+        (signed.folder(version) / SIGNATURE).unlink()
+    with TestClient(create_app(settings(signed))) as service:
+        until(service, "this project has no key: run `")
+        for version, signature in kept.items():
+            (signed.folder(version) / SIGNATURE).write_bytes(signature)
+        until(service, text)
+    with TestClient(create_app(settings(signed))) as service:
+        until(service, text)
+
+
+def test_a_link_to_a_public_key_that_is_gone_turns_no_check_off(signed: Store) -> None:
+    signed.keys.public.unlink()
+    signed.keys.public.symlink_to("gone.pem")
+    with pytest.raises(BrokenModelError, match=r"the public key .* cannot be read"):
+        signed.open(champion(signed))
+    assert signed.sign_first() == [], "it replaces no key"
 
 
 def test_a_public_key_that_the_settings_name_must_be_there(shop: Store) -> None:
@@ -190,6 +217,8 @@ def test_the_first_promotion_makes_the_key_and_signs_what_has_served(
     registry.note_gate(client, trained.version, [], "9")
     registry.promote(mine, trained.version)
     assert "version 9 of the store is signed now" in caplog.text
+    assert "Created a key pair for signing models" in caplog.text
+    assert "version 7 isn't signed: it can't be opened here" in caplog.text
     assert not (shop.folder("7") / SIGNATURE).exists(), "it doesn't open"
     shop.open(champion(shop))
     assert [registry.roll_back(mine), registry.roll_back(mine)] == ["9", "8"]
@@ -203,7 +232,7 @@ def test_promoting_without_the_private_key_changes_nothing(
     registry.note_gate(registry.connect(mine), trained.version, [], "2")
     kept = signed.keys.private.rename(tmp_path / "elsewhere.pem")
     before = {path: path.read_bytes() for path in signed.root.rglob("*") if path.is_file()}
-    with pytest.raises(UserError, match=r"private\.pem, which signs .* SIGNING_PRIVATE_KEY name the file"):
+    with pytest.raises(UserError, match=r"private\.pem, which signs .* set SIGNING_PRIVATE_KEY to its path"):
         registry.promote(mine, trained.version)
     other = Keys(tmp_path / "other" / "public.pem", signed.keys.private)
     other.make()
@@ -223,7 +252,7 @@ def test_promoting_without_the_private_key_changes_nothing(
 def test_two_promoters_at_once_make_one_key(keys: Keys) -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: keys.make(), range(8)))
-    assert made.count(True) == 1
+    assert sorted(map(bool, made)) == [False] * 7 + [True]
     keys.signer()
     assert keys.private.stat().st_mode & 0o777 == 0o600
     assert keys.public.stat().st_mode & 0o444 == 0o444, "a service that runs as somebody else can read it"
@@ -231,8 +260,63 @@ def test_two_promoters_at_once_make_one_key(keys: Keys) -> None:
 
 def test_a_public_key_that_was_lost_is_made_of_the_private_one(signed: Store) -> None:
     signed.keys.public.unlink()
-    assert signed.keys.make()
+    private = signed.keys.private.read_bytes()
+    assert signed.sign_first()[0] == f"Recreated {signed.keys.public} from {signed.keys.private}."
+    assert signed.keys.private.read_bytes() == private
     signed.open(champion(signed))
+
+
+def test_a_first_signing_that_was_interrupted_is_repeated(
+    shop: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(keys: Keys, version: str, folder: Path) -> None:
+        if version == "2":
+            raise OSError(28, "No space left on device")
+        sign(keys, version, folder)
+
+    sign = Keys.sign
+    monkeypatch.setattr(Keys, "sign", full)
+    with pytest.raises(OSError, match="No space left"):
+        shop.sign_first()
+    assert not shop.keys.published(), "services would refuse the champion"
+    monkeypatch.undo()
+    assert len(shop.sign_first()) == 3
+    assert shop.unsigned() == {}
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_version_that_cannot_be_signed_is_named_and_keeps_no_other_from_it(
+    shop: Store, version: str
+) -> None:
+    (shop.folder(version) / "more.skops").write_bytes(b"")
+    notes = shop.sign_first()
+    assert any(f"version {version} isn't signed" in note and "name more.skops" in note for note in notes)
+    assert list(shop.unsigned()) == [version]
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_no_second_key_replaces_the_first_one(
+    signed: Store, trained: train.Result, private: bool, tmp_path: Path
+) -> None:
+    """As in a clone from before the public key was committed."""
+    clone = Keys(tmp_path / "clone" / "public.pem", tmp_path / "clone" / "private.pem")
+    if private:
+        Keys(tmp_path / "x.pem", clone.private).make()
+    mine = settings(signed, clone)
+    registry.note_gate(registry.connect(mine), trained.version, [], "2")
+    with pytest.raises(UserError, match=r"holds signed models, and .*public\.pem is missing here: fetch it"):
+        registry.promote(mine, trained.version)
+    assert not clone.published()
+    signed.open(champion(signed))
+
+
+def test_a_mistyped_public_key_is_not_made(signed: Store, tmp_path: Path) -> None:
+    mistyped = signed.keys._replace(public=tmp_path / "nope.pem", required=True)
+    with pytest.raises(UserError, match=r"names .*nope\.pem, which does not exist. Correct it, or remove"):
+        Store(signed.root, mistyped).ready()
+    fresh = Keys(tmp_path / "own" / "public.pem", tmp_path / "own" / "private.pem", required=True)
+    Store(tmp_path / "new", fresh).sign_first()
+    fresh.signer()
 
 
 def test_a_key_is_replaced_while_both_are_trusted(signed: Store, tmp_path: Path) -> None:
@@ -245,7 +329,7 @@ def test_a_key_is_replaced_while_both_are_trusted(signed: Store, tmp_path: Path)
     moved.sign("2", moved.folder("2"))
     moved.open(champion(moved))
     Store(signed.root, other).open(champion(moved))
-    assert Store(signed.root, other).unsigned() == ["1"]
+    assert Store(signed.root, other).unsigned() == {"1": ""}
 
 
 def test_a_file_that_the_manifest_does_not_name_is_not_signed(signed: Store) -> None:

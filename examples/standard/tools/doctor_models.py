@@ -12,9 +12,9 @@ import yaml
 
 STORE = re.compile(r"^\s*(?:export\s+)?STORE\s*=\s*[\"']?([^\"'\s#]+)", re.MULTILINE)
 CODES = {
-    "tracked-key": ("error", "git rm --cached {path}, commit, and replace the key as docs/guide.md says"),
+    "tracked-key": ("error", "git rm --cached {path}, commit, and replace the stolen key (docs/guide.md)"),
     "readable-key": ("warning", "chmod 600 {path}"),
-    "unsigned-model": ("warning", "if you know its models, the project's own command, with the verb sign"),
+    "unsigned-model": ("warning", "if you trust the store's models, sign them: see sign in docs/guide.md"),
     "personal-values": ("warning", "write type: text and input: false, not the list; train and promote"),
 }
 Found = Iterator[tuple[str, str, str]]

@@ -25,7 +25,7 @@ from fraud_watch.kit import UserError, train
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.settings import Settings, unknown_settings
 from fraud_watch.kit.signing import SIGNATURE
-from fraud_watch.kit.store import Store, open_model
+from fraud_watch.kit.store import Champion, Store, open_model
 from fraud_watch.kit.task import answers
 
 BARE = f"from {cli.__package__} import cli; cli.serve()"
@@ -89,12 +89,21 @@ def test_the_verbs_of_a_first_day(champion: str, schema: Schema) -> None:
 
 def test_sign_shows_what_is_unsigned_and_asks_first(champion: str) -> None:
     signature = Store(Settings().store).folder(champion) / SIGNATURE
-    assert "0 versions signed" in call("sign")
+    assert "All versions that may serve are signed already." in call("sign")
     signature.unlink()
     assert f"Version {champion} isn't signed" in call("sign", status=1)
     assert not signature.exists(), "nobody said yes"
-    assert "1 versions signed" in call("sign", "--yes")
-    assert signature.exists()
+    assert f"Signed version {champion} with signing/private.pem." in call("sign", "--yes")
+    kept = signature.read_bytes()
+    signature.unlink()
+    more = signature.with_name("more.skops")
+    more.write_bytes(b"")
+    try:
+        with pytest.raises(UserError, match=f"version {champion} isn't signed: it can't be opened here"):
+            call("sign", "--yes")
+    finally:
+        more.unlink()
+        signature.write_bytes(kept)
 
 
 def test_what_the_user_can_mend_is_said_without_a_traceback(
@@ -172,7 +181,13 @@ def test_the_demo_goes_on_in_a_clone_without_the_private_key(
     monkeypatch.setattr(train, "train", trained)
     with pytest.raises(UserError, match="this is enough"):
         call("demo")
-    assert "SIGNING_PRIVATE_KEY=signing/mine/private.pem" in (tmp_path / ".env").read_text(encoding="utf-8")
+    text = (tmp_path / ".env").read_text(encoding="utf-8")
+    served = Champion(version="1", manifest="0" * 64, since="now")
+    monkeypatch.setattr(Store, "champion", lambda store: served)
+    (tmp_path / ".env").unlink()
+    with pytest.raises(UserError, match=r"the private key .* cannot be read"):
+        call("demo")
+    assert "SIGNING_PRIVATE_KEY=signing/mine/private.pem" in text
 
 
 def test_the_service_stands_a_little_load(url: str) -> None:

@@ -228,10 +228,11 @@ def test_features_of_another_kind_are_refused(
 
 def test_types_are_trusted_name_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     own = trust.PACKAGE
-    known = ["sklearn.tree._tree.Tree", f"{own}.model.build"]
+    known = ["sklearn.tree._tree.Tree", f"{own}.model.build", f"{own}.features.features"]
+    known += ["numpy.nan_to_num", "sklearn.preprocessing._data.minmax_scale"]
     strange = ["numpy.load", "sklearn.tree.os", "builtins.eval", "sklearn.pipeline.Pipeline.fit"]
     strange += [f"{own}.model.Pipeline", f"{own}.cli.run", f"{own}.kit.store.Store"]
-    strange += [f"{own}.features.features", f"{own}./etc/x.Own", own]
+    strange += [f"{own}.features.np", f"{own}./etc/x.Own", own]
     other = ["mlflow.models.ModelSignature", "mlflow.models.os", "mlflow.gone.Fake", "mlflow_fake.Own"]
     assert trust.foreign([*known, *strange, *other]) == [*strange, *other]
     monkeypatch.setattr(trust, "declared", lambda: ("mlflow", "numpy", "sklearn", "builtins", "numpy.load"))
@@ -246,11 +247,12 @@ def test_the_project_s_own_classes_are_trusted(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(trust, "SOURCES", tmp_path)
     (tmp_path / "steps").mkdir()
     source = "from os import system\nclass Own: ...\ndef run(): ...\nopen('ran', 'w')\n"
+    source += "try:\n    import gone\nexcept ImportError:\n    if system:\n        class Late: ...\n"
     for path in ("model.py", "steps/__init__.py", "steps/own.py"):
         (tmp_path / path).write_text(source)
     modules = [f"{trust.PACKAGE}.{name}" for name in ("model", "steps", "steps.own")]
-    names = [f"{module}.{name}" for module in modules for name in ("Own", "run", "system")]
-    trusted = [name for name in names if name.endswith("Own")] + [f"{trust.PACKAGE}.model.run"]
+    names = [f"{module}.{name}" for module in modules for name in ("Own", "run", "Late", "system")]
+    trusted = [name for name in names if not name.endswith("system")]
     assert sorted(set(names) - set(trust.foreign(names))) == sorted(trusted)
     assert not Path("ran").exists(), "no module was imported"
 

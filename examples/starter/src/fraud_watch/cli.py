@@ -122,23 +122,35 @@ def rollback() -> None:
 
 @app.command()
 def sign(yes: Annotated[bool, typer.Option("--yes", help="Sign without asking.")] = False) -> None:
-    """Sign the champion and the versions before it where they aren't, as after a change of the key."""
+    """Sign the champion and earlier versions that have no valid signature.
+
+    Use it once after upgrading, or after replacing the key.
+    """
     from .kit.files import held
     from .kit.store import Store
 
     store = Store(Settings().store)
-    store.keys.ready()
-    shown = store.unsigned()
+    store.ready()
+    shown = [version for version, why in store.unsigned().items() if not why]
     for version in shown:
         console.print(f"Version [bold]{version}[/] isn't signed: {escape(str(store.folder(version)))}")
     if shown and not yes:
         typer.confirm("Sign what is in the store now?", abort=True)
     with held(store.pointer):
-        store.keys.make()
-        for version in store.unsigned():
-            if version in shown:
-                store.sign(version, store.folder(version))
-    console.print(f"[green]✓[/] {len(shown)} versions signed by {escape(str(store.keys.private))}")
+        store.ready()
+        champion, found = store.champion(), store.unsigned()
+        signed = [version for version in shown if found.get(version) == ""]
+        if made := store.sign_all(signed):
+            console.print(escape(made), soft_wrap=True)
+    if signed:
+        done = f"Signed version {', '.join(signed)} with {store.keys.private}."
+        console.print(f"[green]✓[/] {escape(done)}", soft_wrap=True)
+    if champion and (why := found.pop(champion.version, "")):
+        raise UserError(f"{why}. Promote it again, or another version")
+    for why in filter(None, found.values()):
+        console.print(f"[yellow]![/] {escape(why)}", soft_wrap=True)
+    if not found:
+        console.print("All versions that may serve are signed already.")
 
 
 @app.command()
@@ -205,7 +217,12 @@ def demo() -> None:
     fetch()
     store = Store(Settings().store)
     if store.champion() is None and store.keys.use_mine():
-        console.print("The project's private key is not here: .env names a key pair for this machine alone")
+        console.print(
+            f"This clone has no {store.keys.private}. Models are signed with a key pair for this machine "
+            "only (signing/mine, set in .env); other services will not accept them.",
+            soft_wrap=True,
+        )
+    Store(Settings().store).ready()
     result = train.train(Params.load(PARAMS), Settings(), step)
     if _verdict(result.version, result.checks):
         registry.promote(Settings(), result.version)

@@ -6,6 +6,7 @@ The public key is committed, and goes where the service runs. The private key st
 import base64
 import os
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,8 @@ from .predictor import BrokenModelError
 from .settings import PROJECT, Settings
 
 SIGNATURE = "manifest.sig"
+MINE = "mine"
+"""The folder of a key pair for one machine, next to that of the project."""
 PURPOSE = b"slipway model 1"
 BLOCK = re.compile(rb"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", re.DOTALL)
 UNSIGNED = f"the model isn't signed, as this project has no key: run `{PROJECT} sign` where you promote"
@@ -50,7 +53,17 @@ class Keys(NamedTuple):
         return cls(settings.signing_public_key, settings.signing_private_key, named)
 
     def exist(self) -> bool:
-        return self.required or self.public.exists()
+        return self.required or self.published()
+
+    def published(self) -> bool:
+        """Whether the public key is here. What can't be looked at counts, also a link that leads nowhere."""
+        try:
+            self.public.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+        return True
 
     def trusted(self) -> list[Ed25519PublicKey]:
         """Return the public keys by which a model may be signed."""
@@ -66,9 +79,17 @@ class Keys(NamedTuple):
             raise BrokenModelError(f"{self.public} holds no public key of Ed25519: restore it from git")
         return found
 
-    def verify(self, version: str, folder: Path) -> bytes:
+    def unchecked(self, folder: Path) -> str:
+        """Say why the signature of a model isn't checked; empty where it is."""
+        if self.exist():
+            return ""
+        if (folder / SIGNATURE).exists():
+            return f"signatures are not checked: {self.public} is missing here. Commit it and deploy it"
+        return UNSIGNED
+
+    def verify(self, version: str, folder: Path, by: Sequence[Ed25519PublicKey] = ()) -> bytes:
         """Return the manifest of a version, after checking that one of the project's keys signed it."""
-        keys = self.trusted()
+        keys = by or self.trusted()
         try:
             manifest = (folder / "manifest.json").read_bytes()
             signature = base64.b64decode((folder / SIGNATURE).read_bytes().strip(), validate=True)
@@ -83,7 +104,8 @@ class Keys(NamedTuple):
         else:
             if any(_signed(key, signature, message(version, manifest)) for key in keys):
                 return manifest
-            why = f"its signature is of another key, version or manifest than {self.public} signs for"
+            how = "another key signed it, or the files were changed"
+            why = f"its signature does not match {self.public}: {how}"
         mend = f"promote it again, or run `{PROJECT} sign` if you know where it comes from"
         raise BrokenModelError(f"version {version} isn't signed by this project's key: {why}; {mend}")
 
@@ -97,26 +119,34 @@ class Keys(NamedTuple):
             raise UserError(f"{self.private} holds no private key without a password") from None
         if not isinstance(key, Ed25519PrivateKey):
             raise UserError(f"{self.private} holds a private key that isn't one of Ed25519")
-        if self.public.exists() and _text(key.public_key()) not in map(_text, self.trusted()):
+        if self.published() and _text(key.public_key()) not in map(_text, self.trusted()):
             raise UserError(f"the private key {self.private} doesn't belong to the public key {self.public}")
         return key
 
     def _missing(self, why: str) -> str:
         return (
-            f"the private key {self.private}, which signs what is promoted, cannot be read: {why}. Promote "
-            "where it is, or let SIGNING_PRIVATE_KEY name the file. To try promotions on this machine alone, "
-            f"set {' and '.join(self._mine())} in .env"
+            f"the private key {self.private}, which signs what is promoted, cannot be read: {why}. "
+            "Promote on the machine that has it, or set SIGNING_PRIVATE_KEY to its path. "
+            f"To try promotions on this machine alone, set {' and '.join(self._mine())} in .env"
+        )
+
+    def _created(self) -> str:
+        if self.public.parent.name == MINE:
+            return f"Created a key pair for this machine only, in {self.public.parent}."
+        return (
+            f"Created a key pair for signing models. Commit {self.public}. Keep a copy of {self.private}: "
+            "promoting needs it, and it can't be recreated."
         )
 
     def _mine(self) -> list[str]:
         """Return the settings of a key pair for this machine alone."""
-        mine = self.public.with_name("mine")
+        mine = self.public.with_name(MINE)
         names = {"SIGNING_PRIVATE_KEY": "private.pem", "SIGNING_PUBLIC_KEY": "public.pem"}
         return [f"{name}={mine / file}" for name, file in names.items()]
 
     def use_mine(self) -> bool:
         """Let a clone without the private key sign for itself; gives whether it has to from now on."""
-        if self.required or self.private.exists() or not self.public.exists():
+        if self.required or self.private.exists() or not self.published():
             return False
         why = "# Models are signed for this machine alone: the project's private key is not here."
         append_secret(Path(".env"), "\n".join([why, *self._mine(), ""]))
@@ -124,14 +154,30 @@ class Keys(NamedTuple):
 
     def ready(self) -> None:
         """Refuse to go on where nothing could be signed."""
-        if self.public.exists() or self.private.exists():
+        # Only a pair of one folder may be completed: elsewhere the path is more likely mistyped.
+        lone = self.private.exists() and self.public.parent != self.private.parent
+        if self.required and lone and not self.published():
+            why = f"SIGNING_PUBLIC_KEY names {self.public}, which does not exist"
+            raise UserError(f"{why}. Correct it, or remove the setting")
+        if self.published() or self.private.exists():
             self.signer()
 
-    def make(self) -> bool:
-        """Make the key pair, or the public half alone; gives whether the project had no public key."""
+    def signed(self, version: str, folder: Path) -> bool:
+        """Whether the private key that is here made the signature of a version."""
+        try:
+            return self.private.exists() and bool(self.verify(version, folder, [self.signer().public_key()]))
+        except BrokenModelError:
+            return False
+
+    def make(self, sign: Callable[[], object] | None = None) -> str:
+        """Make the key pair, or the public half alone, and say so; empty where the public key is here.
+
+        ``sign`` is called before the public key appears, so that a call that was interrupted can be repeated.
+        """
         with held(self.public):
-            if self.public.exists():
-                return False
+            if self.published():
+                return ""
+            note = f"Recreated {self.public} from {self.private}."
             if not self.private.exists():
                 self.private.parent.mkdir(parents=True, exist_ok=True)
                 new = Ed25519PrivateKey.generate()
@@ -141,8 +187,11 @@ class Keys(NamedTuple):
                     file.write(text)
                     os.fsync(file.fileno())
                 draft.replace(self.private)
+                note = self._created()
+            if sign:
+                sign()
             replace(self.public, _text(self.signer().public_key()).decode())
-            return True
+            return note
 
     def sign(self, version: str, folder: Path) -> None:
         """Write a version's signature into its folder."""

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -130,36 +131,63 @@ class Store:
 
     def sign(self, version: str, folder: Path) -> None:
         """Sign a model whose manifest names every file."""
-        manifest = Manifest.model_validate_json((folder / "manifest.json").read_bytes())
-        known = {*manifest.files, "manifest.json", SIGNATURE}
-        if more := sorted(p.name for p in folder.iterdir() if p.name not in known and p.name[0] != "."):
-            raise BrokenModelError(f"{folder} isn't signed: its manifest doesn't name {', '.join(more)}")
+        _all_named(folder)
         self.keys.sign(version, folder)
 
-    def unsigned(self) -> list[str]:
-        """Return the champion and the versions before it that aren't signed and open here, latest last."""
-        champion, found = self.champion(), []
-        for version in (*champion.before, champion.version) if champion else ():
+    def servable(self) -> dict[str, str | None]:
+        """Return the champion, with its manifest's hash, and the versions before it; latest last."""
+        champion = self.champion()
+        return dict.fromkeys(champion.before) | {champion.version: champion.manifest} if champion else {}
+
+    def ready(self) -> None:
+        """Refuse to go on where nothing could be signed, or where a second key would replace the first."""
+        self.keys.ready()
+        folders = {version: self.folder(version) for version in self.servable()}
+        signed = [version for version, folder in folders.items() if (folder / SIGNATURE).exists()]
+        if not self.keys.published() and not all(self.keys.signed(v, folders[v]) for v in signed):
+            what = f"the store {self.root} holds signed models, and {self.keys.public} is missing here"
+            raise UserError(f"{what}: fetch it from the repository (git pull), or set another STORE")
+
+    def unsigned(self) -> dict[str, str]:
+        """Return the versions that may serve without a valid signature, and why one can't get it, or ""."""
+        found = {}
+        for version, manifest in self.servable().items():
+            folder = self.folder(version)
             try:
-                self.keys.verify(version, self.folder(version))
+                self.keys.verify(version, folder)
             except BrokenModelError:
-                with suppress(BrokenModelError):
-                    now = champion and version == champion.version and champion.manifest
-                    open_model(self.folder(version), now or None)
-                    found.append(version)
-        return list(dict.fromkeys(found))
+                found[version] = ""
+                try:
+                    open_model(folder, manifest)
+                    _all_named(folder)
+                except BrokenModelError as error:
+                    found[version] = f"version {version} isn't signed: it can't be opened here ({error})"
+        return found
+
+    def sign_all(self, versions: Iterable[str]) -> str:
+        """Sign versions of the store. Say which key was made for it, where there was none."""
+
+        def sign() -> None:
+            for version in versions:
+                self.sign(version, self.folder(version))
+
+        made = self.keys.make(sign)
+        if not made:
+            sign()
+        return made
 
     def sign_first(self) -> list[str]:
-        """Make the project's key where there is none, and sign what has served; gives those versions.
+        """Make the project's key where there is none, and sign what has served; gives what to report.
 
         What is in the store is taken as it is: there was nothing to check it by.
         """
-        if not self.keys.make():
+        if self.keys.published():
             return []
-        versions = self.unsigned()
-        for version in versions:
-            self.sign(version, self.folder(version))
-        return versions
+        self.ready()
+        found = self.unsigned()
+        made = self.sign_all([version for version, why in found.items() if not why])
+        done = "version {} of the store is signed now, as it was found there"
+        return [made, *(why or done.format(version) for version, why in found.items())]
 
     def publish(self, version: str, source: Path) -> None:
         """Copy a model's files in, unless they are there whole; they appear at once, or not at all."""
@@ -177,11 +205,11 @@ class Store:
             shutil.copytree(source, draft, dirs_exist_ok=True)
             # Readable by the service, which may run as somebody else.
             draft.chmod(0o755)
+            open_model(draft)
             if self.keys.exist():
                 self.sign(version, draft)
             for path in draft.iterdir():
                 _sync(path)
-            open_model(draft)
             if target.exists():
                 shutil.rmtree(target)
             draft.rename(target)
@@ -207,6 +235,14 @@ class Store:
         *before, version = last.before
         open_model(self.folder(version), self.verify(version))
         return self.point(version, tuple(before))
+
+
+def _all_named(folder: Path) -> None:
+    """Refuse a model with a file that its manifest, which is what is signed, doesn't name."""
+    manifest = Manifest.model_validate_json((folder / "manifest.json").read_bytes())
+    known = {*manifest.files, "manifest.json", SIGNATURE}
+    if more := sorted(p.name for p in folder.iterdir() if p.name not in known and p.name[0] != "."):
+        raise BrokenModelError(f"{folder} isn't signed: its manifest doesn't name {', '.join(more)}")
 
 
 def _sync(path: Path) -> None:

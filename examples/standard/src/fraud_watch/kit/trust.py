@@ -6,7 +6,7 @@ are what fitted estimators hold besides. Other names must be the project's own, 
 
 import ast
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -78,6 +78,13 @@ sklearn.metrics.cluster._supervised: normalized_mutual_info_score rand_score v_m
 sklearn.utils.validation: check_array
 """
 """Functions that estimators keep as an option. All of them only compute."""
+TRANSFORMS = """
+numpy: around clip fix nan_to_num round sinc
+scipy.special._logsumexp: log_softmax softmax
+sklearn.preprocessing._data: binarize maxabs_scale minmax_scale normalize power_transform quantile_transform
+sklearn.preprocessing._data: robust_scale scale
+"""
+"""Functions that owners give to ``FunctionTransformer``. They change each value, and only compute."""
 
 
 def names(text: str) -> frozenset[str]:
@@ -86,7 +93,7 @@ def names(text: str) -> frozenset[str]:
     return frozenset(f"{module}.{name}" for module, listed in lines for name in listed.split())
 
 
-KNOWN = names(CLASSES + FUNCTIONS)
+KNOWN = names(CLASSES + FUNCTIONS + TRANSFORMS)
 
 
 def declared() -> tuple[str, ...]:
@@ -111,7 +118,7 @@ def foreign(types: Iterable[str]) -> list[str]:
 
 
 def own(name: str) -> bool:
-    """Whether the project's code outside the kit defines this class, or model.py this function.
+    """Whether the project's code outside the kit and the command line defines this class or function.
 
     The sources are read and not imported: a stored model must not choose which of them run.
     """
@@ -119,13 +126,23 @@ def own(name: str) -> bool:
     package, *path = module.split(".")
     if package != PACKAGE or not path or path[0] in ("cli", "kit") or not all(map(str.isidentifier, path)):
         return False
-    kinds = (ast.ClassDef, ast.FunctionDef) if path == ["model"] else (ast.ClassDef,)
     place = SOURCES.joinpath(*path)
     for file in (place.with_suffix(".py"), place / "__init__.py"):
         if file.is_file():
-            body = ast.parse(file.read_bytes()).body
-            return any(isinstance(node, kinds) and node.name == last for node in body)
+            return last in _defined(ast.parse(file.read_bytes()).body)
     return False
+
+
+def _defined(body: Iterable[ast.stmt]) -> Iterator[str]:
+    """Names of the classes and functions of a module, also of those under a top-level `if` or `try`."""
+    for node in body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            yield node.name
+        elif isinstance(node, ast.If):
+            yield from _defined([*node.body, *node.orelse])
+        elif isinstance(node, ast.Try):
+            caught = [inner for handler in node.handlers for inner in handler.body]
+            yield from _defined([*node.body, *caught, *node.orelse, *node.finalbody])
 
 
 def _is_class(name: str) -> bool:

@@ -138,7 +138,7 @@ def promote(settings: Settings, version: str | None) -> str:
     on, and the same call again completes the work.
     """
     client, store = connect(settings), Store(settings.store, Keys.of(settings))
-    store.keys.ready()
+    store.ready()
     # One at a time, so that a second one is judged against what the first one promoted.
     with held(store.pointer):
         number = _promoted(client, store, version)
@@ -156,8 +156,8 @@ def _promoted(client: mlflow.MlflowClient, store: Store, version: str | None) ->
             raise UserError(f"version {number} did not pass the gate: {chosen.tags.get(REASONS, 'unjudged')}")
         if not serves and chosen.tags.get(AGAINST) != against:
             raise UserError(f"version {number} was judged against another champion: gate it again")
-        for earlier in store.sign_first():
-            log.warning("version %s of the store is signed now, as it was found there", earlier)
+        for note in store.sign_first():
+            log.warning(note)
         # Also where it serves already: files that were damaged become whole.
         try:
             store.publish(number, folder)

@@ -27,7 +27,7 @@ from .. import UserError
 from ..predictor import Model
 from ..schema import MOST
 from ..settings import PROJECT, Settings
-from ..signing import UNSIGNED, Keys
+from ..signing import Keys
 from ..store import Champion, Store
 from ..task import Answer
 from . import PROBLEM_JSON, Problem, Refusal, documented, refusal
@@ -142,16 +142,18 @@ class Live:
             if champion is None and self.serving:
                 why = "is gone: put the store back, or promote a version"
                 raise UserError(f"{self.store.pointer} {why}. Version {self.serving.version} serves on")
-            signed = self.store.keys.exist()
-            opened = self.serving and self.serving.champion == champion and not (signed and self.unsigned)
+            unchecked = self.store.keys.unchecked(self.store.folder(champion.version)) if champion else ""
+            same = self.serving and self.serving.champion == champion
+            # A key that is new here checks the model that serves, too.
+            opened = same and (unchecked or not self.unsigned)
             if champion and not opened:
                 model = self.store.open(champion)
                 self.metrics.loaded(model, champion.version)
                 self.serving = Serving(champion, model, self.metrics)
-                self.unsigned = "" if signed else UNSIGNED
                 log.info("version %s serves", champion.version)
-                if self.unsigned:
-                    log.warning(self.unsigned)
+            if unchecked and unchecked != self.unsigned:
+                log.warning(unchecked)
+            self.unsigned = unchecked
             self.trouble = ""
         except Exception as error:  # features.py is the user's: anything may come out of a model
             known = isinstance(error, UserError | OSError)

@@ -62,7 +62,7 @@ def handed_on(schema: Schema, columns: Columns, features: Columns, made: Feature
                 other = others.get(name)
                 if other is None or other.tolist() != given.tolist():
                     what = f"{name} tells apart the values of {column.name}, which is personal"
-                    yield f"features.py: {what}: make numbers of it, or fewer categories"
+                    yield f"features.py: {what}: compute numbers from it, or fewer categories"
 
 
 def hashed(schema: Schema, columns: Columns) -> Columns:

@@ -74,7 +74,7 @@ def prepare(params: Params, settings: Settings) -> Prepared:
     features = made(columns)
     alone(schema, columns, features, params.seed)
     if loose := sorted({c.name for c in schema.inputs if c.type == "text"} & features.keys()):
-        mend = "make numbers of it, or name it in TEXTS if features.py has that"
+        mend = "compute numbers from it, or add it to TEXTS if features.py has that"
         raise UserError(f"features.py returns the raw text column {', '.join(loose)}: {mend}")
     if shown := list(personal.handed_on(schema, columns, features, made)):
         raise UserError("\n".join(shown))

@@ -82,7 +82,7 @@ def test_a_project_is_small(problem: str) -> None:
     # Where callers label predictions, one file checks who may.
     # A key pair can be lost, mistyped or half made: fifty lines refuse to replace it by another one.
     assert files <= 78
-    assert lines <= 3_260
+    assert lines <= 3_300
     assert size("standard", problem)[0] <= 109
 
 

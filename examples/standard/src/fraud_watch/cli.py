@@ -147,10 +147,10 @@ def sign(yes: Annotated[bool, typer.Option("--yes", help="Sign without asking.")
     if signed:
         done = f"Signed version {', '.join(signed)} with {store.keys.private}."
         console.print(f"[green]✓[/] {escape(done)}", soft_wrap=True)
-    if champion and (why := found.pop(champion.version, "")):
-        raise UserError(f"{why}. Promote it again, or another version")
     for why in filter(None, found.values()):
         console.print(f"[yellow]![/] {escape(why)}", soft_wrap=True)
+    if champion and (why := found.get(champion.version)):
+        raise UserError(f"{why}. Promote it again, or another version")
     if not found:
         console.print("All versions that may serve are signed already.")
 

@@ -163,7 +163,7 @@ def test_a_service_says_what_is_unsigned_and_goes_on(
 def test_a_service_without_the_public_key_says_that_signatures_are_not_checked(
     signed: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """An image that was built without the key goes on, and its store shows that a key exists."""
+    """A service that was deployed without the key goes on, and its store shows that a key exists."""
     monkeypatch.chdir(tmp_path / "store")
     text = "signatures are not checked: signing/public.pem is missing here. Commit it and deploy it"
     kept = {version: (signed.folder(version) / SIGNATURE).read_bytes() for version in "12"}

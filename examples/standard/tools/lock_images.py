@@ -26,7 +26,7 @@ def docker(*arguments: str) -> str:
 def digest(image: str) -> str:
     """The digest that the image's registry gives its tag today."""
     docker("pull", "--quiet", image)
-    known: list[str] = json.loads(docker("image", "inspect", "--format", "{{json .RepoDigests}}", image))
+    known: list[str] = json.loads(docker("image", "inspect", image))[0]["RepoDigests"]
     # One image may have come from several registries, each with a digest of its own.
     repository = re.sub(r":[^:/]+$", "", image).removeprefix("docker.io/").removeprefix("library/")
     return next(entry.partition("@")[2] for entry in known if entry.startswith(f"{repository}@"))

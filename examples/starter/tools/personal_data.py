@@ -155,6 +155,7 @@ LONGEST = 200
 """Characters of a cell that may be an address or a number of somebody's."""
 ROAD = "street|st|avenue|ave|road|rd|lane|ln|drive|dr|boulevard|blvd|way|court|square"
 BYTE = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
+ADDRESSES_OF_MACHINES = (rf"{BYTE}\.{BYTE}\.{BYTE}\.{BYTE}", r"(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}")
 IDENTITY = (
     r"\d{3}-\d{2}-\d{4}",  # USA
     r"756\.\d{4}\.\d{4}\.\d{2}",  # Switzerland
@@ -177,7 +178,7 @@ SHAPES: tuple[tuple[str, bool, Callable[[str], bool]], ...] = (
     ("identity numbers", True, _is_dni),
     ("identity numbers", False, _like(r"[A-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]", r"\d{4} \d{4} \d{4}")),
     ("phone numbers", False, _like(r"0\d{2,4}[ /-]\d[\d -]{4,}\d")),
-    ("IP addresses", False, _like(rf"(?:{BYTE}\.){{3}}{BYTE}", r"(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}")),
+    ("IP addresses", False, _like(*ADDRESSES_OF_MACHINES)),
     ("postal addresses", False, _like(*ADDRESS)),
     ("names of people", True, _like(r"(?:.*, ?)?(?:mr|mrs|ms|miss|dr|herr|frau|mme)\b\.? .*")),
 )

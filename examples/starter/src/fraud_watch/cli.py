@@ -147,8 +147,8 @@ def sign(yes: Annotated[bool, typer.Option("--yes", help="Sign without asking.")
         console.print(f"[green]✓[/] {escape(done)}", soft_wrap=True)
     for why in filter(None, found.values()):
         console.print(f"[yellow]![/] {escape(why)}", soft_wrap=True)
-    if champion and (why := found.get(champion.version)):
-        raise UserError(f"{why}. Promote it again, or another version")
+    if champion and (reason := found.get(champion.version)):
+        raise UserError(f"{reason}. Promote it again, or another version")
     if not found:
         console.print("All versions that may serve are signed already.")
 

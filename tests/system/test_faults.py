@@ -363,6 +363,7 @@ def keyed(
         **around.settings,
         "LOG_DATABASE": f"{around.settings['LOG_DATABASE'].rpartition('/')[0]}/keyed",
         "PYTHONPATH": str(folder / "src"),
+        "SIGNING_PUBLIC_KEY": str(around.folder / "signing" / "public.pem"),
         "STORE": str(around.folder / "store"),
     }
     made = replace(around, folder=folder, settings=settings, parts={})

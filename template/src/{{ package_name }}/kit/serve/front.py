@@ -7,7 +7,7 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..settings import Settings
 from . import PROBLEM_JSON, Refusal, refusal
-from .bodies import read, read_json, replayed, too_slow
+from .bodies import only_json, read, replayed, too_slow
 from .logs import Requests
 from .repeated import Repeated, aside
 from .telemetry import Metrics
@@ -43,8 +43,9 @@ LAST_WORD = 1.0
 """Seconds to send the refusal of a request that took too long."""
 MOST_LINES = 50_000
 """Lines of the access log that may wait to be written: of more, the oldest are dropped."""
+IDS_AT_ONCE = 256
 SANE = re.compile(rb"[A-Za-z0-9._:-]{1,64}").fullmatch
-to_json = TypeAdapter(Any).dump_json
+to_json = TypeAdapter(Any).serializer.to_json
 JSON_HEADER = (b"content-type", b"application/json")
 SAFE: list[tuple[bytes, bytes]] = [
     (b"x-content-type-options", b"nosniff"),
@@ -53,6 +54,19 @@ SAFE: list[tuple[bytes, bytes]] = [
 ]
 PAGE = (b"content-security-policy", b"default-src 'self' 'unsafe-inline'; img-src 'self' data:")
 """The policy for ``/docs``, a page with an inline script."""
+
+
+def random_ids() -> Iterator[str]:
+    """Yield ids of 128 random bits: a caller who cannot see an id cannot guess it either.
+
+    Random bytes are drawn for many ids at once. Each draw is a system call in which other threads take over.
+    """
+    while True:
+        digits = secrets.token_hex(16 * IDS_AT_ONCE)
+        yield from (digits[at : at + 32] for at in range(0, len(digits), 32))
+
+
+ids = random_ids()
 
 
 class Call:
@@ -73,8 +87,7 @@ class Call:
         self.client: str = scope["client"][0] if scope.get("client") else ""
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id")
-        # 128 bits: a caller who cannot see an id cannot guess it either.
-        self.id = given.decode() if given and SANE(given) else secrets.token_hex(16)
+        self.id = given.decode() if given and SANE(given) else next(ids)
         self.caller = self.version = self.turn = ""
         self.size = self.status = 0
         self.reading = 0.0
@@ -145,7 +158,8 @@ class Front:
             if call.path not in PROBES:
                 await self.admit(call, len(scope["headers"]))
             if route:
-                body = await read_json(call, receive, self.most())
+                only_json(call.headers)
+                body = await read(call, receive, self.most())
                 answer = await route(call, body)
                 await reply(call, send, 200, answer, JSON_HEADER)
                 for answered in self.answered:
@@ -222,8 +236,8 @@ class Front:
         route = call.path if call.path in self.hot else getattr(scope.get("route"), "path", "other")
         seconds = time.perf_counter() - call.began
         self.metrics.ended.append((route, call.status, seconds))
-        who, what = (call.id, call.caller), (call.method, route, call.status, call.version)
-        self.requests.append((time.time(), seconds, *who, *what))
+        about = (call.id, call.caller, call.method, route, call.status, call.version)
+        self.requests.append((time.time(), seconds, *about))
         for ended in self.ended:
             ended(call)
 

@@ -33,11 +33,17 @@ class File(Part):
     def load(cls, path: Path) -> Self:
         """Read and check the file; an error names the file, the key and what is allowed."""
         try:
-            return cls.parse(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
+            return cls.read(path.read_bytes(), str(path))
         except FileNotFoundError:
             raise UserError(f"{path} is missing: is this the project's folder?") from None
+
+    @classmethod
+    def read(cls, content: bytes, source: str) -> Self:
+        """Check the bytes of a file; ``source`` is its name in errors."""
+        try:
+            return cls.parse(yaml.safe_load(content.decode()), source)
         except (yaml.YAMLError, ValueError) as error:
-            raise UserError(f"{path} is not valid YAML: {error}") from None
+            raise UserError(f"{source} is not valid YAML: {error}") from None
 
     @classmethod
     def parse(cls, content: Any, source: str) -> Self:

@@ -64,7 +64,7 @@ def open_model(folder: Path, expected: str | None = None) -> Model:
     except ValueError as error:
         raise BrokenModelError(f"{folder / 'parity.json'} is no JSON: {error}") from None
     try:
-        schema = Schema.read(files["schema.yaml"], str(folder / "schema.yaml"))
+        schema = Schema.load(folder / "schema.yaml", files["schema.yaml"])
         model = Model(schema, manifest, engine.load(files, manifest))
         personal.check(schema, files)
         off = np.abs(model.raw(model.validated(parity["records"])) - np.array(parity["outputs"]))

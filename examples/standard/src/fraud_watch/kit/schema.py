@@ -30,20 +30,15 @@ class File(Part):
     """A YAML file of the project, checked to the key."""
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read and check the file; an error names the file, the key and what is allowed."""
+    def load(cls, path: Path, content: bytes | None = None) -> Self:
+        """Check the file, or its bytes; an error names the file, the key and what is allowed."""
         try:
-            return cls.read(path.read_bytes(), str(path))
+            text = (path.read_bytes() if content is None else content).decode()
+            return cls.parse(yaml.safe_load(text), str(path))
         except FileNotFoundError:
             raise UserError(f"{path} is missing: is this the project's folder?") from None
-
-    @classmethod
-    def read(cls, content: bytes, source: str) -> Self:
-        """Check the bytes of a file; ``source`` is its name in errors."""
-        try:
-            return cls.parse(yaml.safe_load(content.decode()), source)
         except (yaml.YAMLError, ValueError) as error:
-            raise UserError(f"{source} is not valid YAML: {error}") from None
+            raise UserError(f"{path} is not valid YAML: {error}") from None
 
     @classmethod
     def parse(cls, content: Any, source: str) -> Self:

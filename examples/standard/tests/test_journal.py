@@ -121,7 +121,7 @@ def journal(memory: Memory) -> Journal:
 @pytest.fixture
 def opened(schema: Schema, monkeypatch: pytest.MonkeyPatch) -> Schema:
     """The schema of every model that is opened; the store's file has another one."""
-    columns = [c.model_copy(update={"pii": c.name == schema.inputs[0].name}) for c in schema.columns]
+    columns = [c.model_copy(update={"pii": c.pii or c is schema.inputs[0]}) for c in schema.columns]
     classes = tuple(f"new {place}" for place in range(len(schema.target.classes)))
     allowed: dict[str, Any] = {"classes": classes, "positive": None}
     if not classes:

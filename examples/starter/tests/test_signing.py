@@ -4,7 +4,10 @@ import json
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -12,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from fastapi.testclient import TestClient
 
-from fraud_watch.kit import UserError, registry, train
+from fraud_watch.kit import UserError, registry, store, train
 from fraud_watch.kit.predictor import BrokenModelError
 from fraud_watch.kit.serve.app import create_app
 from fraud_watch.kit.settings import Settings
@@ -104,7 +107,7 @@ def of_another_version(shop: Store) -> None:
 def of_another_key(shop: Store) -> None:
     other = Keys(shop.root / "public.pem", shop.root / "private.pem")
     other.make()
-    other.sign("2", shop.folder("2"))
+    Store(shop.root, other).sign("2", shop.folder("2"))
 
 
 def missing(shop: Store) -> None:
@@ -269,10 +272,10 @@ def test_a_public_key_that_was_lost_is_made_of_the_private_one(signed: Store) ->
 def test_a_first_signing_that_was_interrupted_is_repeated(
     shop: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(keys: Keys, version: str, folder: Path) -> None:
+    def full(keys: Keys, version: str, folder: Path, manifest: bytes) -> None:
         if version == "2":
             raise OSError(28, "No space left on device")
-        sign(keys, version, folder)
+        sign(keys, version, folder, manifest)
 
     sign = Keys.sign
     monkeypatch.setattr(Keys, "sign", full)
@@ -280,7 +283,7 @@ def test_a_first_signing_that_was_interrupted_is_repeated(
         shop.sign_first()
     assert not shop.keys.published(), "services would refuse the champion"
     monkeypatch.undo()
-    assert len(shop.sign_first()) == 3
+    assert shop.sign_first()[1:] == ["version 2 of the store is signed now, as it was found there"]
     assert shop.unsigned() == {}
 
 
@@ -326,10 +329,46 @@ def test_a_key_is_replaced_while_both_are_trusted(signed: Store, tmp_path: Path)
     both.public.write_bytes(both.public.read_bytes() + other.public.read_bytes())
     moved = Store(signed.root, both)
     moved.open(champion(moved))
-    moved.sign("2", moved.folder("2"))
+    assert moved.unsigned() == {"1": "", "2": ""}, "the old key is about to go"
+    moved.sign_all(["2"])
     moved.open(champion(moved))
     Store(signed.root, other).open(champion(moved))
-    assert Store(signed.root, other).unsigned() == {"1": ""}
+    assert moved.unsigned() == {"1": ""}
+
+
+def test_a_version_that_is_promoted_again_gets_the_signature_of_the_new_key(
+    signed: Store, published: Path, tmp_path: Path
+) -> None:
+    other = Keys(tmp_path / "new" / "public.pem", tmp_path / "new" / "private.pem")
+    other.make()
+    signed.keys.public.write_bytes(signed.keys.public.read_bytes() + other.public.read_bytes())
+    Store(signed.root, signed.keys._replace(private=other.private)).publish("2", published)
+    Store(signed.root, other).open(champion(signed))
+
+
+@pytest.mark.parametrize(
+    ("version", "moment"),
+    [("2", "open_model"), ("2", "sha256"), ("3", "shutil.copytree"), ("3", "open_model")],
+)
+def test_nothing_is_signed_that_somebody_swaps_in_the_store(
+    signed: Store, published: Path, monkeypatch: pytest.MonkeyPatch, version: str, moment: str
+) -> None:
+    """Version 2 is in the store already; version 3 is copied there."""
+    step = attrgetter(moment)(store)
+
+    def swap(*args: Any, **more: Any) -> Any:
+        done = step(*args, **more)
+        for path in signed.root.glob(f"versions/*{version}*/manifest.json"):
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"run": "another"}))
+        return done
+
+    monkeypatch.setattr(f"{store.__name__}.{moment}", swap)
+    with suppress(UserError):
+        signed.publish(version, published)
+    with pytest.raises(BrokenModelError, match=r"isn't signed by this project's key|cannot be read"):
+        signed.verify(version)
+    if moment == "shutil.copytree":
+        assert not signed.folder("3").exists(), "it isn't what came from the registry"
 
 
 def test_a_file_that_the_manifest_does_not_name_is_not_signed(signed: Store) -> None:

@@ -124,7 +124,7 @@ def rollback() -> None:
 
 @app.command()
 def sign(yes: Annotated[bool, typer.Option("--yes", help="Sign without asking.")] = False) -> None:
-    """Sign the champion and earlier versions that have no valid signature.
+    """Sign the champion and earlier versions that the project's private key has not signed.
 
     Use it once after upgrading, or after replacing the key.
     """
@@ -135,7 +135,8 @@ def sign(yes: Annotated[bool, typer.Option("--yes", help="Sign without asking.")
     store.ready()
     shown = [version for version, why in store.unsigned().items() if not why]
     for version in shown:
-        console.print(f"Version [bold]{version}[/] isn't signed: {escape(str(store.folder(version)))}")
+        what = f"isn't signed with {store.keys.private}: {store.folder(version)}"
+        console.print(f"Version [bold]{version}[/] {escape(what)}", soft_wrap=True)
     if shown and not yes:
         typer.confirm("Sign what is in the store now?", abort=True)
     with held(store.pointer):
@@ -188,6 +189,7 @@ def serve() -> None:
         host=here.host,
         port=here.port,
         http=wire.BoundedProtocol,
+        proxy_headers=bool(here.forwarded_allow_ips),
         forwarded_allow_ips=here.forwarded_allow_ips,
         log_config=None,
         access_log=False,

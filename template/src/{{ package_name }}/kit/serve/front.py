@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from pydantic import TypeAdapter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..schema import Schema
 from ..settings import Settings
 from . import PROBLEM_JSON, Refusal, refusal
 from .bodies import only_json, read, replayed, too_slow
@@ -24,7 +25,7 @@ from .telemetry import Metrics
 from .turns import Turns, busy
 
 if TYPE_CHECKING:
-    from .app import Live
+    from .app import Live, Serving
 
 OPEN = {"/", "/docs", "/metrics", "/openapi.json"}
 """Public paths: the documentation of the API, and metrics."""
@@ -73,11 +74,12 @@ class Call:
     """One request, as parts see it; ``caller`` and ``version`` are empty until they are known.
 
     ``labels_all``: whether the caller may label predictions that other callers asked for.
+    ``schema``: that of the model that answers the call, or serves meanwhile; None before the first model.
     """
 
     __slots__ = (
         *("began", "caller", "client", "headers", "id", "labels_all", "method", "overdue"),
-        *("path", "read", "reading", "size", "status", "task", "turn", "version"),
+        *("path", "read", "reading", "schema", "size", "status", "task", "turn", "version"),
     )
 
     def __init__(self, scope: Scope) -> None:
@@ -93,6 +95,7 @@ class Call:
         self.reading = 0.0
         self.read = self.overdue = False
         self.labels_all = True
+        self.schema: Schema | None = None
         self.task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
 
 
@@ -202,15 +205,19 @@ class Front:
 
     async def one(self, call: Call, body: bytes) -> bytes:
         """Predict for one record."""
-        serving = self.live.now()
-        call.version = serving.version
+        serving = self.take_up(call)
         record = serving.reader.one(body)
         return to_json(await serving.answer(record))
 
+    def take_up(self, call: Call) -> "Serving":
+        """Return the model that answers a call."""
+        serving = self.live.now()
+        call.version, call.schema = serving.version, serving.model.schema
+        return serving
+
     async def many(self, call: Call, body: bytes) -> bytes:
         """Predict for many records. One wrong record refuses them all; the error has its index."""
-        serving = self.live.now()
-        call.version = serving.version
+        serving = self.take_up(call)
         answers = await asyncio.to_thread(lambda: serving.answers(serving.reader.many(body)))
         return to_json({"predictions": answers})
 
@@ -228,6 +235,7 @@ class Front:
             # Read here: FastAPI answers any error while it reads with a plain 400.
             receive = replayed(await read(call, receive, self.most()), receive)
         call.read = True
+        call.schema = self.live.serving.model.schema if self.live.serving else None
         scope["call"] = call
         await self.app(scope, receive, headed)
 

@@ -148,6 +148,8 @@ class Front:
         self.calls: set[Call] = set()
         self.turns = Turns(settings.max_in_flight)
         self.hot = {"/predict": self.one, "/predict/batch": self.many}
+        self.paths = {*self.hot}
+        """Names of requests in metrics and logs. Any other path is ``other``: a caller could invent many."""
         self.admits = [part.admit for part in parts if type(part).admit is not Part.admit]
         self.answered = [part.answered for part in parts if type(part).answered is not Part.answered]
         self.ended = [part.ended for part in parts if type(part).ended is not Part.ended]
@@ -183,7 +185,7 @@ class Front:
             self.calls.discard(call)
             if call.turn:
                 self.turns.leave(call.turn)
-            self.end(call, scope)
+            self.end(call)
 
     async def admit(self, call: Call, headers: int) -> None:
         """Bound the requests in flight: of too many, the new ones get a 503."""
@@ -239,9 +241,9 @@ class Front:
         scope["call"] = call
         await self.app(scope, receive, headed)
 
-    def end(self, call: Call, scope: Scope) -> None:
+    def end(self, call: Call) -> None:
         """Record a request that is over in metrics and logs."""
-        route = call.path if call.path in self.hot else getattr(scope.get("route"), "path", "other")
+        route = call.path if call.path in self.paths else "other"
         seconds = time.perf_counter() - call.began
         self.metrics.ended.append((route, call.status, seconds))
         about = (call.id, call.caller, call.method, route, call.status, call.version)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from sqlalchemy import create_engine
 
 from fraud_watch.kit import UserError
-from fraud_watch.kit import schema as schemas
+from fraud_watch.kit import reader as reading
 from fraud_watch.kit.cells import cast
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.settings import Split
@@ -135,7 +135,7 @@ def test_a_body_is_parsed_again_only_if_a_key_may_be_there_twice(monkeypatch: py
     bodies = [json.dumps(record).encode() for record in (GOOD, gaps)]
     both = json.dumps({"records": [GOOD, gaps, GOOD]}).encode()
     quoted = json.dumps({**GOOD, "json": 'say "hi"'}).encode()
-    monkeypatch.setattr(schemas, "json", None)
+    monkeypatch.setattr(reading, "json", None)
     assert [reader.one(body)["kind"] for body in bodies] == ["a", "a"]
     assert len(reader.many(both)) == 3
     with pytest.raises(AttributeError):
@@ -176,14 +176,14 @@ def test_a_hostile_body_is_refused_soon_and_with_few_errors(hostile: str, place:
     with pytest.raises(ValidationError) as caught:
         (reader.one if place == "alone" else reader.many)(body.encode())
     assert time.process_time() < began + 2
-    assert caught.value.error_count() <= schemas.SHOWN + 206
+    assert caught.value.error_count() <= reading.SHOWN + 206
     held = [len(error["input"]) for error in caught.value.errors() if isinstance(error["input"], list | dict)]
-    assert max(held, default=0) <= 2 * schemas.SHOWN + 206 or hostile == "no record"
+    assert max(held, default=0) <= 2 * reading.SHOWN + 206 or hostile == "no record"
 
 
 def test_a_list_of_too_many_records_says_how_many(schema: Schema) -> None:
-    body = json.dumps({"records": [schema.example()] * (schemas.MOST + 500)}).encode()
-    with pytest.raises(ValidationError, match=f"not {schemas.MOST + 500}"):
+    body = json.dumps({"records": [schema.example()] * (reading.MOST + 500)}).encode()
+    with pytest.raises(ValidationError, match=f"not {reading.MOST + 500}"):
         schema.reader.many(body)
 
 

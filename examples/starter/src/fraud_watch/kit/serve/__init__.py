@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
-from ..schema import SHOWN
+from ..reader import SHOWN
 
 log = logging.getLogger(__name__)
 PROBLEM_JSON = "application/problem+json"

@@ -25,7 +25,7 @@ from starlette.types import ASGIApp
 
 from .. import UserError
 from ..predictor import Model
-from ..schema import MOST
+from ..reader import MOST
 from ..settings import PROJECT, Settings
 from ..signing import Keys
 from ..store import Champion, Store

@@ -20,7 +20,8 @@ from prometheus_client import Counter, Gauge
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from .. import UserError, task
-from ..schema import Schema, no_key_twice
+from ..reader import no_key_twice
+from ..schema import Schema
 from ..settings import Environment
 from . import FieldError, Refusal, documented, refusal
 from .bodies import only_json, too_large

@@ -15,6 +15,7 @@ import pytest
 
 from tests import quick
 from tests.checkout import bare_environment
+from tests.checks.environment import environment
 from tests.ownership import row
 from tests.releases import Follower, Template, git
 from tests.rendering import ANSWERS_FILE, ROOT, render_tree, settings
@@ -332,6 +333,45 @@ def test_keys_that_keep_the_right_to_label_everything_are_named(
     assert (
         labels(tmp_path, "api_key", "none") == []
     ), "without a log there are no labels"
+
+
+SIGN = """
+from ice_cream.kit.settings import Settings
+from ice_cream.kit.store import Store
+
+store = Store(Settings().store)
+store.keys.make()
+for version in ("1", "2"):
+    (store.folder(version) / "manifest.json").write_bytes(b"{}")
+    store.keys.sign(version, store.folder(version), b"{}")
+"""
+
+
+def test_models_that_no_trusted_key_has_signed_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The project's own code verifies the signatures, where it is installed."""
+    for path, content in render_tree(
+        {"preset": "custom", "project_name": "Ice cream"}
+    ).items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    stored(tmp_path)
+    champion = {"version": "2", "manifest": "0" * 64, "since": "", "before": ["1"]}
+    (tmp_path / "store/champion.json").write_text(json.dumps(champion))
+    python = environment(template(), "ice_cream")
+    monkeypatch.setenv("PYTHONPATH", "src")
+    subprocess.run([str(python), "-c", SIGN], cwd=tmp_path, check=True)
+    public = tmp_path / "signing" / "public.pem"
+    public.write_text(public.read_text().replace("PUBLIC", "BROKEN"))
+    assert checked(tmp_path, "unsigned-model") == [], "nothing is installed"
+    (tmp_path / ".venv").symlink_to(python.parent.parent)
+    what = "no key that this project trusts has signed version "
+    assert checked(tmp_path, "unsigned-model") == [f"{what}1, 2"]
+    public.write_text(public.read_text().replace("BROKEN", "PUBLIC"))
+    assert checked(tmp_path, "unsigned-model") == []
+    (tmp_path / "store/versions/1/manifest.json").write_bytes(b"{ }")
+    assert checked(tmp_path, "unsigned-model") == [f"{what}1"]
 
 
 CHAMPION = '{"version": "7", "before": []}'

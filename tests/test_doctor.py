@@ -286,15 +286,17 @@ def test_every_code_is_tried() -> None:
     assert {code for code, _ in CASES} | {"missing-tool"} == CODES.keys()
 
 
-def checked(project: Path, code: str, **answers: str) -> list[str]:
-    """The findings of one code that contributed checks make of a project that has nothing else."""
+def checked(
+    project: Path, code: str, field: str = "message", **answers: str
+) -> list[str]:
+    """What contributed checks say, for one code, of a project that has nothing else."""
     (project / "tools").mkdir(exist_ok=True)
     for path, content in render_tree({"preset": "custom", **answers}).items():
         if path.startswith("tools/doctor"):
             (project / path).write_bytes(content)
     done = run(project, "--json", "--offline")
     findings = json.loads(done.stdout)["findings"]
-    return [each["message"] for each in findings if each["code"] == code]
+    return [each[field] for each in findings if each["code"] == code]
 
 
 def labels(project: Path, auth: str, log: str = "sqlite") -> list[str]:
@@ -372,6 +374,24 @@ def test_models_that_no_trusted_key_has_signed_are_named(
     assert checked(tmp_path, "unsigned-model") == []
     (tmp_path / "store/versions/1/manifest.json").write_bytes(b"{ }")
     assert checked(tmp_path, "unsigned-model") == [f"{what}1"]
+
+
+DEVELOPER = """{"keys": [
+{"name": "development", "since": "2026-01-31T12:00:00+00:00", "development": true},
+{"name": "shop", "since": "2026-01-31T12:00:00+00:00", "development": false},
+{"name": "till", "since": "2026-01-31T12:00:00+00:00", "development": false}]}"""
+
+
+def test_the_commands_that_give_callers_new_keys_are_named(tmp_path: Path) -> None:
+    """Not for the key of this machine's own commands, which stands in `.env`."""
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "keys.json").write_text(DEVELOPER)
+    answers = {"auth": "api_key", "prediction_log": "sqlite", "project_name": "Tea"}
+    (cure,) = checked(tmp_path, "early-labels", "cure", **answers)
+    assert cure.startswith(
+        "tea keys revoke shop && tea keys add shop; tea keys revoke till && tea keys add till (with --labels"
+    )
+    assert "development" not in cure
 
 
 CHAMPION = '{"version": "7", "before": []}'

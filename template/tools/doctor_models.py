@@ -12,9 +12,9 @@ import yaml
 
 STORE = re.compile(r"^\s*(?:export\s+)?STORE\s*=\s*[\"']?([^\"'\s#]+)", re.MULTILINE)
 CODES = {
-    "tracked-key": ("error", "git rm --cached {path}, commit, replace the key: Signed models in docs/guide.md"),
+    "tracked-key": ("error", "git rm --cached {path}, then replace the key (docs/guide.md: Signed models)"),
     "readable-key": ("warning", "chmod 600 {path}"),
-    "unsigned-model": ("warning", "if you trust the store's models, sign them: Signed models in docs/guide.md"),
+    "unsigned-model": ("warning", "if you trust these models, sign them (docs/guide.md: Signed models)"),
     "personal-values": ("warning", "write type: text and input: false, not the list; train and promote"),
 }
 VERIFY = """
@@ -81,7 +81,7 @@ def models(project: Path, store: Path) -> Found:
 
 
 def unverified(project: Path) -> list[str]:
-    """Return the versions that no trusted key has signed; none where the project's own code can't be asked."""
+    """Return the versions that no trusted key has signed; none where the project isn't installed."""
     with suppress(OSError, ValueError, KeyError, TypeError, yaml.YAMLError, subprocess.SubprocessError):
         package = yaml.safe_load((project / ".copier-answers.yml").read_text("utf-8"))["package_name"]
         places = [project.resolve() / ".venv" / path for path in ("bin/python", "Scripts/python.exe")]

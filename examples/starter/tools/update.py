@@ -5,7 +5,8 @@
 """Brings what the template learnt, or changes an answer: `make update`.
 
 It checks before it begins, so that a refusal leaves all as it was, and lets Copier do the work. Then it locks
-and tests, and says what came and what is left to do. Without make: `uv run tools/update.py --help`.
+and tests, and says what came and what is left to do. Without make: `uv run tools/update.py --help`; uv may be
+in .tools/bin.
 """
 
 import argparse

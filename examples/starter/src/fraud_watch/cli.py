@@ -122,25 +122,26 @@ def rollback() -> None:
 
 @app.command()
 def sign(yes: Annotated[bool, typer.Option("--yes", help="Sign without asking.")] = False) -> None:
-    """Sign the champion and earlier versions that the project's private key has not signed.
+    """Sign the champion and earlier versions that the private key here has not signed.
 
-    Use it once after upgrading, or after replacing the key.
+    Use it once after upgrading, or after replacing the key. It asks about those that no trusted key signed.
     """
     from .kit.files import held
     from .kit.store import Store
 
     store = Store(Settings().store)
     store.ready()
-    shown = [version for version, why in store.unsigned().items() if not why]
+    shown = [version for version, why in store.unsigned().items() if not (why or store.vouched(version))]
     for version in shown:
-        what = f"isn't signed with {store.keys.private}: {store.folder(version)}"
+        what = f"isn't signed by a key that this project trusts: {store.folder(version)}"
         console.print(f"Version [bold]{version}[/] {escape(what)}", soft_wrap=True)
     if shown and not yes:
         typer.confirm("Sign what is in the store now?", abort=True)
     with held(store.pointer):
         store.ready()
         champion, found = store.champion(), store.unsigned()
-        signed = [version for version in shown if found.get(version) == ""]
+        able = {version: store.vouched(version) for version, why in found.items() if not why}
+        signed = {version: manifest for version, manifest in able.items() if manifest or version in shown}
         if made := store.sign_all(signed):
             console.print(escape(made), soft_wrap=True)
     if signed:
@@ -150,6 +151,8 @@ def sign(yes: Annotated[bool, typer.Option("--yes", help="Sign without asking.")
         console.print(f"[yellow]![/] {escape(why)}", soft_wrap=True)
     if champion and (reason := found.get(champion.version)):
         raise UserError(f"{reason}. Promote it again, or another version")
+    if unseen := able.keys() - signed.keys():
+        raise UserError(f"version {', '.join(sorted(unseen))} changed meanwhile: run this again")
     if not found:
         console.print("All versions that may serve are signed already.")
 

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -170,12 +170,22 @@ class Store:
                     found[version] = f"version {version} isn't signed: it can't be opened here ({error})"
         return found
 
-    def sign_all(self, versions: Iterable[str]) -> str:
-        """Sign versions of the store. Say which key was made for it, where there was none."""
+    def vouched(self, version: str) -> bytes:
+        """Return the manifest of a version that any of the project's keys signed; empty if none did."""
+        try:
+            return self.keys.verify(version, self.folder(version))
+        except BrokenModelError:
+            return b""
+
+    def sign_all(self, versions: Mapping[str, bytes]) -> str:
+        """Sign versions of the store: this manifest of each, or that of its folder where it is empty.
+
+        Say which key was made for it, where there was none.
+        """
 
         def sign() -> None:
-            for version in versions:
-                self.sign(version, self.folder(version))
+            for version, manifest in versions.items():
+                self.sign(version, self.folder(version), manifest)
 
         made = self.keys.make(sign)
         if not made:
@@ -191,7 +201,7 @@ class Store:
             return []
         self.ready()
         found = self.unsigned()
-        made = self.sign_all([version for version, why in found.items() if not why])
+        made = self.sign_all({version: b"" for version, why in found.items() if not why})
         done = "version {} of the store is signed now, as it was found there"
         return [made, *(why or done.format(version) for version, why in found.items())]
 

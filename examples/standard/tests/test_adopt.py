@@ -481,6 +481,7 @@ def test_nothing_that_is_written_holds_a_personal_value(
     personal = {c.name for c in schema.columns if c.pii}
     assert personal == {"e_mail", "lastname", "phone", "birthday", "mobile"}
     assert not [c for c in schema.columns if c.pii and (c.categories or c.example or c.min or c.max)]
+    assert "fax is ignored: personal (its header says fax), and different in every row" in said(found)
     adopt.show(found, Console(width=200))
     for text in ((root / "schema.yaml").read_text(encoding="utf-8"), capsys.readouterr().out):
         assert "canary" not in text.casefold()

@@ -174,7 +174,8 @@ def describe(header: str, block: Block, cells: pd.Series, personal: bool | None 
     kind, why = _kind(words, gaps)
     found = suspicion(header, kind, words.tolist(), personal)
     if useless := _useless(words, gaps, kind, tokens, personal=found is not None):
-        return Finding(header, "ignored", useless, {}, personal=found is not None)
+        why = f"personal ({found.why}), and {useless}" if found else useless
+        return Finding(header, "ignored", why, {}, personal=found is not None)
     block = block | {"type": kind} | ({"nullable": True} if gaps else {})
     if found:
         return _personal(header, block, found)

@@ -171,12 +171,26 @@ def _text(table: Path, given: Habits) -> Reading:
     }
     cells = pd.read_csv(io.StringIO(text), sep=mark, **as_text).apply(lambda column: column.str.strip())
     found = _settled(table, cells, given, Habits(encoding, mark))
+    if cells.iloc[:, -1].eq("").any():
+        found = found._replace(notes=found.notes + _short_rows(text, mark))
     if encoding == "cp1252":
         # The letter alone: the word is often somebody's name.
         letter = next(iter(re.findall(r"[^\W\d_a-zA-Z]", text)), "")
         odd = f"{table.name} is not UTF-8; it was read as cp1252, with letters such as '{letter}'"
         return found._replace(notes=(f"{odd}. If that looks wrong, give --encoding", *found.notes))
     return found
+
+
+def _short_rows(text: str, mark: str) -> tuple[str, ...]:
+    """A note on rows that end early, which pandas fills: perhaps they have another separator."""
+    csv.field_size_limit(len(text) + 1)
+    rows = csv.reader(io.StringIO(text), delimiter=mark, skipinitialspace=True)
+    header = len(next(rows))
+    lines = [rows.line_num for row in rows if 0 < len(row) < header]
+    if not lines:
+        return ()
+    few = "1 row has" if len(lines) == 1 else f"{len(lines)} rows have"
+    return (f"{few} fewer cells than the header, see line {lines[0]}: missing cells count as empty",)
 
 
 def _decoded(table: Path, given: str) -> tuple[str, str]:

@@ -145,6 +145,18 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path, content: File, given: Ha
         cells(tmp_path, content, given)
 
 
+def test_rows_that_end_early_are_named(tmp_path: Path) -> None:
+    def notes(text: str) -> tuple[str, ...]:
+        (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+        return read(tmp_path / "t.csv").notes
+
+    assert notes("a,b,c\n1,2,\n\n4,5,6\n") == ()
+    (note,) = notes('a,b,c\n"1\n1",2,\n4;5;6\n4,5,6\n')
+    assert note == "1 row has fewer cells than the header, see line 4: missing cells count as empty"
+    (note,) = notes("a,b\n1,2\n" * 200 + f"{'x' * 999}\n4\n")
+    assert note.startswith("2 rows have fewer cells than the header, see line 401:")
+
+
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "t.csv", tmp_path / "t.xlsx"):
         with pytest.raises(UnreadableError, match="is not a file; give a CSV"):

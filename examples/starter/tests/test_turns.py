@@ -76,6 +76,21 @@ def test_with_more_callers_than_turns_each_may_wait_for_one() -> None:
     run(test)
 
 
+def test_who_waits_longest_is_next() -> None:
+    async def test(those: Turns) -> None:
+        await those.take("one")
+        first, second = asyncio.create_task(those.take("two")), asyncio.create_task(those.take("three"))
+        await asyncio.sleep(0)
+        those.leave("one")
+        await first
+        assert not second.done()
+        those.leave("two")
+        await second
+        those.leave("three")
+
+    run(test, most=1)
+
+
 def test_who_waits_counts_with_what_its_caller_holds() -> None:
     async def test(those: Turns) -> None:
         for who in "abbb":

@@ -1,10 +1,12 @@
 """The command line. Every Makefile verb, CI step and pipeline stage ends here."""
 
+import errno
 import gc
 import json
 import logging
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import threading
@@ -13,7 +15,7 @@ import traceback
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -177,6 +179,9 @@ def serve() -> None:
     from .kit.serve.app import create_app
 
     here = Settings()
+    if _taken(here.host, here.port):
+        there = f"another program listens on {here.host}:{here.port}"
+        _refuse(f"{there}. Stop it, or set PORT to a free port, as in: PORT={here.port + 1} make serve", 3)
     if sys.stdout.isatty() and SCHEMA.exists():
         typer.echo(f"Documentation: http://{here.host}:{here.port}/docs\nA call to paste:\n")
         call()
@@ -262,9 +267,24 @@ def run(command: Callable[[], object] = app) -> None:
         _refuse(f"the registry failed: {why}. Check MLFLOW_TRACKING_URI, then try again")
 
 
-def _refuse(why: str) -> None:
+def _refuse(why: str, status: int = 2) -> None:
     Console(stderr=True, highlight=False).print(f"[red]✗[/] {escape(why)}", soft_wrap=True)
-    sys.exit(2)
+    sys.exit(status)
+
+
+def _taken(host: str, port: int) -> bool:
+    """Whether another program listens there; other errors of an address are the server's to report."""
+    with suppress(socket.gaierror):
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            try:
+                with socket.socket(family, kind, protocol) as probe:
+                    if os.name == "posix":  # elsewhere, this would share the port with whoever listens
+                        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind(address)
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    return True
+    return False
 
 
 def _champion(version: str, what: str) -> None:

@@ -48,7 +48,7 @@ class Turns:
         left = self.held.pop(who) - 1
         if left:
             self.held[who] = left
-        if self.waiting and self.taken < self.most:
+        if self.waiting:
             first, turn = self.waiting.popleft()
             self._give(first)
             turn.set_result(None)

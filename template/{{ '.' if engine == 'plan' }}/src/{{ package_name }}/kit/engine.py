@@ -115,7 +115,7 @@ def choose(schema: Schema, decision: dict[str, float], estimator: Any, held: Col
     except Exception as error:  # a plan reads scikit-learn's inner names, which another version may change
         why = f"no plan can be made of it: {error!r}{slow}"
     else:
-        why = f"it says what scikit-learn says, to {worst:.1g}, on {probed} rows{slow}"
+        why = f"its answers equal those of scikit-learn, to {worst:.1g}, on {probed} rows{slow}"
         needed = ("fallback",) if pandas else ()
         return Choice("plan", plan, spec, why, needed, *_told(micros, engine_difference=worst))
     return Choice("sklearn", reference, estimator, why, ("fallback",), *_told(micros))

@@ -80,9 +80,10 @@ def test_a_project_is_small(problem: str) -> None:
     # three test files hold arithmetic, five files read other people's tables, nine bound what one caller, one bad file
     # or one bad day can do to the service, three decide which stored models are trusted, five keep personal data out.
     # Where callers label predictions, one file checks who may.
-    # A key pair can be lost, mistyped or half made: fifty lines refuse to replace it by another one.
+    # A key pair can be lost, mistyped or half made: fifty lines refuse to replace it by another one. A dozen let a new key
+    # sign again what serves, and another dozen name a port that is taken.
     assert files <= 78
-    assert lines <= 3_300
+    assert lines <= 3_320
     assert size("standard", problem)[0] <= 109
 
 

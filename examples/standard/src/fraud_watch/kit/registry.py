@@ -121,9 +121,12 @@ def note_gate(client: mlflow.MlflowClient, version: str, failures: list[str], ag
     client.set_model_version_tag(PROJECT, version, GATE, "failed" if failures else "passed")
     client.set_model_version_tag(PROJECT, version, REASONS, "; ".join(failures) or "none")
     client.set_model_version_tag(PROJECT, version, AGAINST, against)
-    client.delete_registered_model_alias(PROJECT, CHALLENGER)
-    if passed := [v for v in versions(client) if v.tags.get(GATE) == "passed"]:
+    passed = [v for v in versions(client) if v.tags.get(GATE) == "passed"]
+    # Never removed first: of two gates that make it at once, one fails.
+    if passed:
         client.set_registered_model_alias(PROJECT, CHALLENGER, passed[0].version)
+    else:
+        client.delete_registered_model_alias(PROJECT, CHALLENGER)
 
 
 def score(client: mlflow.MlflowClient, version: ModelVersion) -> float:

@@ -82,8 +82,8 @@ def make(
 ) -> Project | None:
     """Ask and render; None when Copier was told to change nothing.
 
-    What is `likely` is offered as the default of its question. A project that `adopts`
-    a table leaves the next steps to whoever adopts it: Copier only uses that name in its message.
+    What is `likely` is offered as the default of its question. With `adopts`, Copier's
+    message leaves out the next steps, because they are printed after the table is adopted.
     """
     ref = ["--vcs-ref", request.ref] if request.ref else []
     ref += ["--data", "adopts=true"] if adopts else []

@@ -290,7 +290,7 @@ def test_every_code_is_tried() -> None:
 def checked(
     project: Path, code: str, field: str = "message", **answers: str
 ) -> list[str]:
-    """What contributed checks say, for one code, of a project that has nothing else."""
+    """Return the findings of one code that contributed checks report for a project without other findings."""
     (project / "tools").mkdir(exist_ok=True)
     for path, content in render_tree({"preset": "custom", **answers}).items():
         if path.startswith("tools/doctor"):

@@ -79,6 +79,14 @@ def test_a_mistake_in_an_entry_is_named(entry: dict[str, Any], mistake: str) -> 
     assert list(changes.mistakes({"new": [{"text": "A.", "do": "B."}]}, QUESTIONS))
 
 
+def test_the_example_for_contributors_is_right() -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    _, _, part = guide.partition("## A change that a project notices\n")
+    release = yaml.safe_load(part.partition("```yaml\n")[2].partition("```")[0])
+    assert list(changes.mistakes(release, QUESTIONS)) == []
+    assert {*release["upgrading"][0]} == changes.KEYS
+
+
 def test_an_entry_that_names_an_option_holds_under_it() -> None:
     """Else `make update` would tell it to all. What names several options says so of itself."""
     said = [each for release in RELEASES.values() for each in release["upgrading"]]

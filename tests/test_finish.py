@@ -32,11 +32,12 @@ exec {uv} "$@"
 
 @pytest.fixture(scope="module")
 def made(default_gitconfig: object) -> Iterator[Path]:
-    """A project whose README and Makefile meet the release in three places, and which has an edit that meets nothing."""
+    """A project that meets the release at three places of its README and in its Makefile, and has an edit that meets nothing."""
     with quick.folder() as folder:
         project = two(Path(folder))[1]
         edit(project, "README.md", "## Two commands", "## My two commands")
         edit(project, "README.md", "## Your own data", "## My own data")
+        edit(project, "README.md", "A machine with Python", "My machine with Python")
         edit(project, "README.md", "## Where things are", "## Where my things are")
         edit(project, "Makefile", "## Check format", "## Mine: check format")
         yield Path(folder)
@@ -81,12 +82,19 @@ def read(project: Path, path: str) -> str:
 
 def settled(project: Path) -> None:
     """Keep your side of each hunk."""
-    for path, number in (("README.md", 1), ("README.md", 2), ("Makefile", 1)):
-        typed(project, f"make update TAKE=yours FILE={path} HUNK={number}")
+    places = ["README.md HUNK=1", "README.md HUNK=2", "README.md HUNK=3", "Makefile"]
+    for place in places:
+        typed(project, f"make update TAKE=yours FILE={place}")
 
 
 def page() -> str:
     return (ROOT / "docs" / "updating.md").read_text("utf-8")
+
+
+def commands(start: str) -> list[str]:
+    """The commands of the page that begin like this, each on a line of its own."""
+    lines = [line for line in page().splitlines() if line.startswith(start)]
+    return [line.partition("#")[0].strip() for line in lines]
 
 
 def test_all_conflicts_are_listed_with_what_settles_them(project: Path) -> None:
@@ -94,7 +102,7 @@ def test_all_conflicts_are_listed_with_what_settles_them(project: Path) -> None:
     told = typed(project, "make update", status=1)
     listed = told.partition("Conflicts:\n\n")[2].partition("\n\n")[0].splitlines()
     places = [line.rpartition(": ")[::2] for line in listed]
-    assert [hunk for _, hunk in places] == ["hunk 1", "hunk 1", "hunk 2"]
+    assert [hunk for _, hunk in places] == ["hunk 1", "hunk 1", "hunk 2", "hunk 3"]
     for place, hunk in places:
         found = re.fullmatch(r"- (\S+), line (\d+)", place)
         assert found
@@ -105,28 +113,34 @@ def test_all_conflicts_are_listed_with_what_settles_them(project: Path) -> None:
     assert "When all are settled: make update FINISH=1\n" in told
 
 
-def test_two_hunks_in_one_file_lose_nothing(project: Path) -> None:
+def test_hunks_in_one_file_lose_nothing(project: Path) -> None:
     """aegis-stack #772: git's exit code 2 meant two conflicts, and was taken for a failure."""
     typed(project, "make update", status=1)
     text = read(project, "README.md")
-    for line in ("My two commands", "My own data", "The two commands", "Where my"):
-        assert (
-            text.count(f"## {line}\n".replace("Where my", "Where my things are")) == 1
-        )
-    assert text.count("## The data of your own\n") == 1
-    typed(project, "make update TAKE=slipway FILE=README.md HUNK=1")
-    text = read(project, "README.md")
-    assert "## The two commands\n" in text and "## My two commands" not in text
-    assert "yours, hunk 2\n## My own data\n=======\n## The data of" in text
-    told = typed(project, "make update TAKE=both FILE=README.md")
-    assert "no conflict is left in it" in told
+    for line in (
+        *("## My two commands", "## My own data", "## The two commands"),
+        *("## The data of your own", "## Where my things are"),
+    ):
+        assert text.count(f"{line}\n") == 1
+    assert "My machine" in text and "Any machine" in text
+    # The page's own commands keep yours, Slipway's and both, whatever the order.
+    yours, slipway, both = commands("   make update TAKE=")
+    typed(project, both)
     text = read(project, "README.md")
     assert "\n## My own data\n## The data of your own\n" in text
-    assert "## Where my things are\n" in text
+    assert "yours, hunk 2\nMy machine" in text
+    typed(project, yours)
+    assert "no conflict is left in it" in typed(project, slipway)
+    text = read(project, "README.md")
+    assert "## My two commands\n" in text and "## The two commands" not in text
+    assert "Any machine" in text and "My machine" not in text
+    assert "## Where my things are\n" in text and "<<<" not in text
     assert not git(project, "ls-files", "--unmerged", "README.md")
-    typed(project, "git checkout --merge -- README.md")
-    typed(project, "make update TAKE=yours FILE=README.md HUNK=1")
-    assert "## My two commands\n" in read(project, "README.md")
+    (again,) = re.findall("`(git checkout --merge .* FILE)`", page())
+    typed(project, again.replace("FILE", "README.md"))
+    typed(project, slipway.replace("HUNK=2", "HUNK=1"))
+    text = read(project, "README.md")
+    assert "## The two commands\n" in text and "hunk 2" in text and "hunk 3" in text
 
 
 REFUSED = {
@@ -135,7 +149,7 @@ REFUSED = {
     "TAKE=yours FILE=gone.md": "FILE=gone.md is no file",
     "TAKE=yours FILE=docs": "FILE=docs is no file",
     "TAKE=yours FILE=README.md": "README.md: it has the hunks 1 (line ",
-    "TAKE=yours FILE=README.md HUNK=3": "README.md: it has no hunk 3, but 1 (line ",
+    "TAKE=yours FILE=README.md HUNK=4": "README.md: it has no hunk 4, but 1 (line ",
     "TAKE=yours FILE=README.md HUNK=two": "HUNK=two is no number",
     "TAKE=yours FILE=pyproject.toml": "pyproject.toml: an update left no conflict in it",
     "FINISH=1 TO=1.1.0": "it takes neither TO nor DATA",
@@ -180,7 +194,7 @@ def test_it_says_what_an_update_without_conflicts_says(
     plain = machine(
         Path(shutil.copytree(made / "project", tmp_path / "plain" / "project"))
     )
-    git(plain, "reset", "--quiet", "--hard", "HEAD~4")
+    git(plain, "reset", "--quiet", "--hard", "HEAD~5")
     typed(plain, "make update ARGS=--branch")
     typed(project, "make update ARGS=--branch", status=0)
     first = git(project, "log", "-1", "--format=%b")
@@ -347,6 +361,43 @@ def test_there_must_be_something_to_finish(project: Path, nothing: str) -> None:
     assert "there is no update to finish" in told and "Traceback" not in told
 
 
+def test_the_first_commands_of_the_page(made: Path, tmp_path: Path) -> None:
+    project = machine(Path(shutil.copytree(made / "project", tmp_path / "project")))
+    git(project, "reset", "--quiet", "--hard", "HEAD~5")
+    typed(project, page().partition("```sh\n")[2].partition("```")[0])
+    subject = git(project, "log", "-1", "--format=%s", "update").strip()
+    assert subject == "Update Slipway"
+    assert "_commit: 1.1.0" in read(project, ANSWERS_FILE)
+    assert not git(project, "status", "--porcelain")
+
+
+def test_the_commands_of_the_table(made: Path, tmp_path: Path) -> None:
+    table = page().partition("## ")[0]
+    told = re.findall(r"^\| `(make .*)` \|", table, re.MULTILINE)
+    assert len(told) == 7 and told[-1] == "make doctor"
+    for number, command in enumerate(told):
+        place = tmp_path / str(number) / "project"
+        project = machine(Path(shutil.copytree(made / "project", place)))
+        if "TAKE=" in command or "FINISH=" in command:
+            typed(project, "make update ARGS=--branch")
+        if "FINISH=" in command:
+            settled(project)
+        if "TAKE=" not in command and "FINISH=" not in command:
+            git(project, "reset", "--quiet", "--hard", "HEAD~5")
+        typed(project, command.replace("1.2.0", "1.1.0"))
+
+
+def test_a_tool_in_conflict_is_settled_by_git(project: Path) -> None:
+    edit(project, "tools/update.py", '"""Update the project', '"""My project')
+    typed(project, "make update", status=1)
+    assert "<<<<<<< yours, hunk 1" in read(project, "tools/update.py")
+    (command,) = re.findall("`(git checkout --theirs .*?)`", page())
+    typed(project, command)
+    settled(project)
+    typed(project, "git add tools && make update FINISH=1")
+    assert '"""Bring the project' in read(project, "tools/update.py")
+
+
 # --- what older tools leave --------------------------------------------------------------
 
 
@@ -366,7 +417,7 @@ def test_what_copier_alone_leaves_is_settled_and_finished(
     copier = [sys.executable, "-W", "ignore", "-m", "copier", "update", "--defaults"]
     subprocess.run([*copier, "--quiet"], cwd=project, check=True)
     assert "<<<<<<< before updating" in read(project, "Makefile")
-    take, finish = re.findall(r"^uv run tools/update.py --.*$", page(), re.MULTILINE)
+    take, finish = commands("uv run tools/update.py --")
     typed(project, take)
     count = read(project, "README.md").count("<<<<<<< before updating")
     for number in range(1, count + 1):
@@ -374,7 +425,11 @@ def test_what_copier_alone_leaves_is_settled_and_finished(
             "hunk 1", f"hunk {number}"
         )
         typed(project, words)
-    assert read(project, "README.md") == text
+    after = read(project, "README.md")
+    for mine in ("## My two commands", "## My own data", "## Where my things are"):
+        assert after.count(mine + lines) == 1
+    if lines != "\n":
+        assert after == text
     assert "All of it is committed on main." in typed(project, finish)
     assert git(project, "log", "-1", "--format=%s") == f"{TITLE}\n"
 
@@ -404,7 +459,7 @@ def test_a_project_of_the_last_release_comes_along_by_its_own_tool(
     assert "## 0.2.0" not in told and "first release" not in told
     machine(project)
     assert "<<<<<<< before updating" in read(project, "README.md")
-    take, finish = re.findall(r"^uv run tools/update.py --.*$", page(), re.MULTILINE)
+    take, finish = commands("uv run tools/update.py --")
     for path in ("Makefile", "README.md"):
         text = read(project, path)
         for number in range(1, text.count("<<<<<<< before updating") + 1):

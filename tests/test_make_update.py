@@ -55,6 +55,9 @@ def two(folder: Path) -> tuple[Template, Path]:
     readme = "template/README.md.jinja"
     template.replace(readme, "## Two commands", "## The two commands")
     template.replace(readme, "## Your own data", "## The data of your own")
+    template.replace(readme, "A machine with Python", "Any machine with Python")
+    tool = "template/tools/update.py"
+    template.replace(tool, '"""Update the project', '"""Bring the project')
     template.replace("template/docs/guide.md.jinja", "# Guide\n", "# The guide\n")
     template.replace(
         "template/Makefile.jinja", "## Check format", "## Check the format"

@@ -107,7 +107,9 @@ def test_an_entry_that_names_an_option_holds_under_it() -> None:
 def settings_of(commit: str) -> frozenset[str]:
     """The settings that the template documents in a release; today's where none is named."""
     ref = [commit] if commit else []
-    found = git(ROOT, "grep", "-hE", "^#? ?[A-Z_]+=", *ref, "--", f"*{EXAMPLES}*")
+    found = git(
+        ROOT, "grep", "-hE", "^#? ?[A-Z_]+=", *ref, "--", f"template/*{EXAMPLES}*"
+    )
     return frozenset(re.findall(r"^#? ?([A-Z_]+)=", found, re.MULTILINE))
 
 

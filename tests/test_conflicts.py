@@ -79,6 +79,7 @@ def test_each_hunk_is_settled_as_git_would(
     assert len(conflicts.hunks(found)) == count
     named = conflicts.labelled(found, "1.1.0")
     assert named.count(b">>>>>>> Slipway 1.1.0, hunk ") == count
+    assert named.count(ending) == named.count(b"\n")
     wanted = merged(tmp_path, sides, FAVOURS[side])
     assert settled(found, side) == settled(named, side) == wanted
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -9,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+import yaml
 
 from slipway.project import CHECKOUT, Project
 from slipway.refusal import Refusal
@@ -34,6 +37,10 @@ OURS = frozenset(
 )
 
 
+READ = re.compile(r"--(?:encoding|separator|decimal|dates) (?:\w+|[.,])(?= |$)")
+"""An option that a refusal advises, with its value."""
+
+
 @dataclass(frozen=True)
 class Table:
     """A file that exists, the column to predict, and how the file is to be read."""
@@ -54,7 +61,9 @@ class Table:
             )
         if not path:
             raise Refusal(f"TARGET={target} needs a table, as in: DATA=churn.csv")
-        file = Path(path).expanduser().absolute()
+        file = Path(path).expanduser()
+        # Without the dots of a path, which a message would repeat; a link keeps its own name and ending.
+        file = file.parent.resolve() / file.name
         if not file.is_file():
             raise Refusal(
                 f"DATA={path} is not a file. Give a CSV, a Parquet file or a workbook."
@@ -105,7 +114,10 @@ def survey(table: Table, rendered: Path) -> Survey | None:
         env=_environment(),
     )
     if done.returncode:
-        raise Refusal(f"{done.stderr.strip()}\nNo project was made.")
+        why = done.stderr.strip()
+        if option := READ.search(why):
+            why += f'\nWith make new, such an option goes into READ, as in: READ="{option[0]}"'
+        raise Refusal(f"{why}\nNo project was made.")
     return Survey(**json.loads(done.stdout))
 
 
@@ -136,6 +148,28 @@ def adopt(table: Table, project: Project) -> None:
                 f"  cd {shlex.quote(str(project.folder))} && make setup && "
                 f"{shlex.join(command)}"
             )
+
+
+def next_steps(dest: str, project: Project) -> Iterator[str]:
+    """Lines that say what to do in a project that has just adopted its table."""
+    answers = project.answers
+    kept_by_dvc = answers.get("data_versioning") == "dvc"
+    yield f"\n{answers['project_name']} is ready. Read schema.yaml through; then, in order:\n"
+    yield f"  cd {shlex.quote(dest)}"
+    yield "  make demo    # train, gate, promote, serve, predict"
+    yield "  make test    # its own tests"
+    if kept_by_dvc:
+        params = yaml.safe_load((project.folder / "params.yaml").read_text("utf-8"))
+        table = shlex.quote(params["data"]["source"])
+        yield f"  . .venv/bin/activate && dvc add {table} && git add {table}.dvc    # git ignores the table itself"
+        yield "  dvc repro && dvc push    # the steps as a pipeline"
+    yield '  git add --all && git commit --message "Start from Slipway"'
+    if answers.get("container") == "docker":
+        yield f"  docker build --tag {answers['package_name'].replace('_', '-')} ."
+    if kept_by_dvc:
+        yield "\nDVC's remote is a folder of this machine. Before others clone the project, name a shared one and commit it:\n"
+        yield "  dvc remote add --default shared URL && dvc push"
+        yield '  git commit --message "Share the data" .dvc/config'
 
 
 def _environment() -> dict[str, str]:

@@ -54,36 +54,49 @@ def releases(checkout: Path) -> dict[str, dict[str, Any]]:
 
 def page(checkout: Path) -> str:
     """CHANGELOG.md as the files in docs/changes/ give it."""
-    parts = [INTRODUCTION]
-    for version, release in releases(checkout).items():
-        parts.append(f"## {version.capitalize()}\n")
-        if about := release.get("about"):
-            parts.append(f"{wrapped(about)}\n")
-        for title, name in (("Upgrading", "upgrading"), ("What is new", "new")):
-            if entries := release.get(name):
-                lines = [entry(version, each) for each in entries]
-                parts.append("\n".join([f"### {title}\n", *lines]) + "\n")
+    found = releases(checkout).items()
+    return "\n".join(
+        [INTRODUCTION, *(_release(version, each) for version, each in found)]
+    )
+
+
+def _release(version: str, release: Mapping[str, Any]) -> str:
+    """The part of a release: what must be done first, as `make update` has it."""
+    change = tool("changes").Change
+    found = [change(version, **each) for each in release.get("upgrading") or ()]
+    to_do, rest = [c for c in found if c.do], [c for c in found if not c.do]
+    parts = [f"## {version.capitalize()}\n"]
+    if about := release.get("about"):
+        parts.append(f"{wrapped(about)}\n")
+    if found:
+        parts.append("### Upgrading\n")
+    if to_do:
+        parts += ["Do this after the update:\n", _list(to_do, numbered=True)]
+    if to_do and rest:
+        parts.append("What else changes:\n")
+    if rest:
+        parts.append(_list(rest))
+    if new := [change(version, **each) for each in release.get("new") or ()]:
+        parts += ["### What is new\n", _list(new)]
     return "\n".join(parts)
 
 
-def entry(version: str, written: Mapping[str, Any]) -> str:
-    """An entry as projects print it, but in lines of a page's width."""
-    return wrapped(tool("changes").Change(version, **written).entry(), "  ")
+def _list(found: Sequence[Any], numbered: bool = False) -> str:
+    lines = tool("changes").listed([each.lines() for each in found], numbered)
+    return "".join(f"{wrapped(line)}\n" for line in lines)
 
 
-def wrapped(text: str, indent: str = "") -> str:
-    """A text whose lines are no longer than the page is wide."""
+def wrapped(text: str) -> str:
+    """A line of text, or of a list, in lines that are no longer than the page is wide."""
+    bullet = re.match(r" *(?:\d+\. |- )?", text)
     # A name or a command in backquotes stays on one line.
-    kept = re.sub("`[^`]*`", lambda code: code[0].replace(" ", "\0"), text.strip())
-    return "\n".join(
-        textwrap.fill(
-            line,
-            WIDTH,
-            subsequent_indent=indent if line.startswith("- ") else indent + "   ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        for line in kept.split("\n")
+    kept = re.sub("`[^`]*`", lambda code: code[0].replace(" ", "\0"), text.rstrip())
+    return textwrap.fill(
+        kept,
+        WIDTH,
+        subsequent_indent=" " * len(bullet[0] if bullet else ""),
+        break_long_words=False,
+        break_on_hyphens=False,
     ).replace("\0", " ")
 
 

@@ -1,6 +1,5 @@
 """The command line: `slipway --help` says what there is."""
 
-import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,12 +82,12 @@ def new(
             likely["problem"] = next(iter(found.fit))
             if problem := adoption.answer(found, request.data):
                 request = request.answered(problem=problem)
-        made = project.make(request, likely)
+        made = project.make(request, likely, adopts=own_table is not None)
         for note in project.notes(request, made):
             typer.echo(f"\n{note}", err=True)
         if own_table and made:
             adoption.adopt(own_table, made)
-            typer.echo(f"Next: cd {shlex.quote(dest)} && make train")
+            typer.echo("\n".join(adoption.next_steps(dest, made)))
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

@@ -76,13 +76,17 @@ class Project:
 
 
 def make(
-    request: Request, likely: Mapping[str, str] = MappingProxyType({})
+    request: Request,
+    likely: Mapping[str, str] = MappingProxyType({}),
+    adopts: bool = False,
 ) -> Project | None:
     """Ask and render; None when Copier was told to change nothing.
 
-    What is `likely` is offered as the default of its question.
+    What is `likely` is offered as the default of its question. A project that `adopts`
+    a table leaves the next steps to whoever adopts it: Copier only uses that name in its message.
     """
     ref = ["--vcs-ref", request.ref] if request.ref else []
+    ref += ["--data", "adopts=true"] if adopts else []
     command = [sys.executable, "-W", "ignore", "-m", "copier", "copy", *ref]
     command += [*request.arguments, request.source, str(request.dest)]
     with _settings(likely) as environment:

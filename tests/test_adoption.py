@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.adoption import Survey, Table, adopt, answer, uv
+from slipway.adoption import Survey, Table, adopt, answer, next_steps, uv
 from slipway.project import Project, Request, make
 from slipway.refusal import Refusal
 from tests.checkout import Checkout
@@ -109,6 +109,7 @@ NUMBERS = "amount,size\n" + "".join(f"{n}.5,{n % 7}\n" for n in range(60))
         (NUMBERS, "amont", "", "no column amont, perhaps amount"),
         ("a,b\n1,2,3\n", "b", "", "cannot be read as a table"),
         (NUMBERS, "amount", "--data problem=classification", "does not fit: amount"),
+        ("day,b\n3/4/2023,1\n", "b", "", 'goes into READ, as in: READ="--dates dmy"'),
     ],
 )
 def test_a_table_that_is_refused_leaves_nothing(
@@ -158,6 +159,57 @@ def test_the_likelier_problem_is_the_default_on_top_of_the_users_own(
     assert made
     names = ("problem", "user_name", "project_name")
     assert [made.answers[n] for n in names] == ["regression", "Ada", "Ratings"]
+
+
+def test_a_path_is_shown_without_its_dots(tmp_path: Path) -> None:
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "t.csv").write_text(NUMBERS)
+    table = Table.checked(str(tmp_path / "inside" / ".." / "t.csv"), "amount", {})
+    assert table
+    assert str(table.path) == str(tmp_path.resolve() / "t.csv")
+
+
+@pytest.mark.parametrize("dvc", [True, False])
+def test_the_next_steps_are_one_list_and_keep_the_table(
+    tmp_path: Path, dvc: bool
+) -> None:
+    (tmp_path / "params.yaml").write_text("data:\n  source: data/raw.parquet\n")
+    answers = {"project_name": "Churn", "package_name": "our_churn"}
+    answers |= {"data_versioning": "dvc" if dvc else "none", "container": "docker"}
+    lines = list(next_steps("../a place", Project(tmp_path, answers)))
+    steps = [line.partition("    #")[0] for line in lines if line.startswith("  ")]
+    kept = [
+        "  . .venv/bin/activate && dvc add data/raw.parquet && git add data/raw.parquet.dvc",
+        "  dvc repro && dvc push",
+    ]
+    shared = [
+        "  dvc remote add --default shared URL && dvc push",
+        '  git commit --message "Share the data" .dvc/config',
+    ]
+    assert steps == [
+        "  cd '../a place'",
+        "  make demo",
+        "  make test",
+        *(kept if dvc else []),
+        '  git add --all && git commit --message "Start from Slipway"',
+        "  docker build --tag our-churn .",
+        *(shared if dvc else []),
+    ]
+    assert ("DVC" in "".join(lines)) == dvc
+
+
+def test_the_steps_of_a_project_with_its_own_table_come_after_the_table(
+    checkout: Checkout, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    request = Request.checked(
+        str(tmp_path / "churn"), str(checkout.folder), "", ["--defaults"]
+    )
+    made = make(request, adopts=True)
+    assert made
+    assert "adopts" not in made.answers
+    said = capfd.readouterr().err
+    assert "Churn is made. Next, it is set up and takes in your table." in said
+    assert "make demo" not in said
 
 
 def test_a_failure_after_the_project_was_made_names_the_way_on(tmp_path: Path) -> None:

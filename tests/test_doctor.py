@@ -15,12 +15,14 @@ import pytest
 
 from tests import quick
 from tests.checkout import bare_environment
+from tests.checks.environment import environment
 from tests.ownership import row
 from tests.releases import Follower, Template, git
 from tests.rendering import ANSWERS_FILE, ROOT, render_tree, settings
 from tests.trees import template
 
 Change = Callable[[Path], object]
+UPDATING = ROOT / "docs" / "updating.md"
 light, python, tmp_path = quick.light, quick.python, quick.tmp_path
 
 
@@ -285,15 +287,17 @@ def test_every_code_is_tried() -> None:
     assert {code for code, _ in CASES} | {"missing-tool"} == CODES.keys()
 
 
-def checked(project: Path, code: str, **answers: str) -> list[str]:
-    """The findings of one code that contributed checks make of a project that has nothing else."""
+def checked(
+    project: Path, code: str, field: str = "message", **answers: str
+) -> list[str]:
+    """What contributed checks say, for one code, of a project that has nothing else."""
     (project / "tools").mkdir(exist_ok=True)
     for path, content in render_tree({"preset": "custom", **answers}).items():
         if path.startswith("tools/doctor"):
             (project / path).write_bytes(content)
     done = run(project, "--json", "--offline")
     findings = json.loads(done.stdout)["findings"]
-    return [each["message"] for each in findings if each["code"] == code]
+    return [each[field] for each in findings if each["code"] == code]
 
 
 def labels(project: Path, auth: str, log: str = "sqlite") -> list[str]:
@@ -332,6 +336,63 @@ def test_keys_that_keep_the_right_to_label_everything_are_named(
     assert (
         labels(tmp_path, "api_key", "none") == []
     ), "without a log there are no labels"
+
+
+SIGN = """
+from ice_cream.kit.settings import Settings
+from ice_cream.kit.store import Store
+
+store = Store(Settings().store)
+store.keys.make()
+for version in ("1", "2"):
+    (store.folder(version) / "manifest.json").write_bytes(b"{}")
+    store.keys.sign(version, store.folder(version), b"{}")
+"""
+
+
+def test_models_that_no_trusted_key_has_signed_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The project's own code verifies the signatures, where it is installed."""
+    for path, content in render_tree(
+        {"preset": "custom", "project_name": "Ice cream"}
+    ).items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    stored(tmp_path)
+    champion = {"version": "2", "manifest": "0" * 64, "since": "", "before": ["1"]}
+    (tmp_path / "store/champion.json").write_text(json.dumps(champion))
+    python = environment(template(), "ice_cream")
+    monkeypatch.setenv("PYTHONPATH", "src")
+    subprocess.run([str(python), "-c", SIGN], cwd=tmp_path, check=True)
+    public = tmp_path / "signing" / "public.pem"
+    public.write_text(public.read_text().replace("PUBLIC", "BROKEN"))
+    assert checked(tmp_path, "unsigned-model") == [], "nothing is installed"
+    (tmp_path / ".venv").symlink_to(python.parent.parent)
+    what = "no key that this project trusts has signed version "
+    assert checked(tmp_path, "unsigned-model") == [f"{what}1, 2"]
+    public.write_text(public.read_text().replace("BROKEN", "PUBLIC"))
+    assert checked(tmp_path, "unsigned-model") == []
+    (tmp_path / "store/versions/1/manifest.json").write_bytes(b"{ }")
+    assert checked(tmp_path, "unsigned-model") == [f"{what}1"]
+
+
+DEVELOPER = """{"keys": [
+{"name": "development", "since": "2026-01-31T12:00:00+00:00", "development": true},
+{"name": "shop", "since": "2026-01-31T12:00:00+00:00", "development": false},
+{"name": "till", "since": "2026-01-31T12:00:00+00:00", "development": false}]}"""
+
+
+def test_the_commands_that_give_callers_new_keys_are_named(tmp_path: Path) -> None:
+    """Not for the key of this machine's own commands, which stands in `.env`."""
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "keys.json").write_text(DEVELOPER)
+    answers = {"auth": "api_key", "prediction_log": "sqlite", "project_name": "Tea"}
+    (cure,) = checked(tmp_path, "early-labels", "cure", **answers)
+    assert cure.startswith(
+        "tea keys revoke shop && tea keys add shop; tea keys revoke till && tea keys add till (with --labels"
+    )
+    assert "development" not in cure
 
 
 CHAMPION = '{"version": "7", "before": []}'
@@ -466,11 +527,32 @@ def test_it_looks_where_the_project_itself_is_broken(project: Path) -> None:
     shell(f"rm {SLIPWAYS}")(project)
     codes = ["conflict-marker", "conflict-marker", "missing-file"]
     assert found(project) == codes
-    command = ["uv", "run", "--quiet", "tools/doctor.py", "--json"]
-    done = subprocess.run(
-        command, check=False, cwd=project, stdout=subprocess.PIPE, text=True
-    )
-    assert [each["code"] for each in json.loads(done.stdout)["findings"]] == codes
+    # As `make setup` leaves it on a machine without uv.
+    fetched = project / ".tools" / "bin" / "uv"
+    fetched.parent.mkdir(parents=True)
+    fetched.symlink_to(str(shutil.which("uv")))
+    for command in without_make(project):
+        more = "--json" if "doctor" in command else "--help"
+        words = ["sh", "-c", f"{command} {more}"]
+        done = subprocess.run(
+            words, cwd=project, env=bare_environment(), capture_output=True, check=False
+        )
+        if more == "--help":
+            assert done.stdout.startswith(b"usage: make update"), done.stderr
+        else:
+            assert done.stdout, f"{command}: {done.stderr.decode()}"
+            findings = json.loads(done.stdout)["findings"]
+            assert [each["code"] for each in findings] == codes
+
+
+def without_make(project: Path) -> set[str]:
+    """The commands that the pages give a person whose make is broken."""
+    command = re.compile(r"(?:^|`)([^`\n]*run tools/\w+\.py)", re.MULTILINE)
+    guide = project / "docs" / "guide.md"
+    unreleased = (ROOT / "CHANGELOG.md").read_text("utf-8").partition("\n## 0.2.0")[0]
+    texts = [unreleased, *(p.read_text("utf-8") for p in (UPDATING, guide))]
+    assert all(map(command.search, texts))
+    return {found for text in texts for found in command.findall(text)}
 
 
 def test_the_tools_run_the_copier_that_the_template_asks_for() -> None:
@@ -481,7 +563,7 @@ def test_the_tools_run_the_copier_that_the_template_asks_for() -> None:
 
 
 def test_the_page_has_the_same_codes_and_cures() -> None:
-    page = (ROOT / "docs" / "updating.md").read_text("utf-8")
+    page = UPDATING.read_text("utf-8")
     assert (
         "| `early-labels` | warning |" in page
     ), "what options add has cures of its own"

@@ -189,7 +189,7 @@ def test_an_update_is_a_branch_and_trouble_stays_where_it_is(fleet: Fleet) -> No
     assert "on other answers (1)" in message and "Images" not in message
     bare = fleet.folder / "answered.git"
     answered = git(bare, "log", "-1", "--format=%B", BRANCH)
-    assert "What to do:\n\n- Images moved. Mount again.\n" in answered
+    assert "What to do:\n\n1. Mount again. Images moved.\n" in answered
     assert "FINISH" not in answered
     assert fleet.refs("broken") == {"main"}
     assert {name: fleet.show(name, "README.md", "main") for name in NAMES} == before

@@ -165,7 +165,7 @@ def test_what_came_is_told(project: Path) -> None:
         "- removed: docs/leaving.md\n",
         "- Nothing to mend.",
         "The tests: passed.",
-        "What to do:\n\n- Limits count records. Look at your limits.\n",
+        "What to do:\n\n1. Look at your limits. Limits count records.\n",
         "What behaves differently:\n\n- The port has another name.\n",
         "Not listed here: entries on what is new or mended (2) and on other answers (1).\n",
         "All are in CHANGELOG.md of ",
@@ -221,7 +221,7 @@ def test_settings_with_another_name_are_named_but_not_their_values(
 ) -> None:
     write(project, ".env", "HOST=0.0.0.0\nPORT=8123\n")
     told = update(project).stdout
-    line = "- .env, line 2: PORT is now LISTEN_PORT: rename it.\n"
+    line = "2. .env, line 2: PORT is now LISTEN_PORT: rename it.\n"
     assert told.index("What to do:") < told.index(line) < told.index("differently:")
     assert "8123" not in told
 
@@ -401,7 +401,7 @@ def test_a_branch_holds_all_that_came(project: Path) -> None:
     subject, _, body = git(project, "log", "-1", "--format=%B").partition("\n")
     assert subject == "Slipway 1.0.0 → 1.1.0"
     assert "(conflict-marker, error)" in body
-    assert body.startswith("\nWhat to do:\n\n- Limits count records.")
+    assert body.startswith("\nWhat to do:\n\n1. Look at your limits.")
     assert "Conflicts:\n\n- README.md, line " in body
     assert "When all are settled: make update FINISH=1\n" in body
     assert ">>>>>>> Slipway 1.1.0, hunk 1\n" in git(project, "show", "HEAD:README.md")

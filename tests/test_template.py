@@ -4,8 +4,11 @@ import re
 from functools import cache
 from pathlib import Path
 
+import pytest
+from pathspec import GitIgnoreSpec
+
 from tests.releases import git
-from tests.rendering import ROOT
+from tests.rendering import ROOT, render_tree
 
 TEMPLATE = ROOT / "template"
 # Windows keeps these characters and names for itself.
@@ -73,3 +76,26 @@ def test_a_template_is_short_and_mostly_text() -> None:
         tags = [line for line in lines if line.lstrip().startswith("{%")]
         assert len(tags) * 3 <= len(lines), f"{path}: more than a third is conditions"
         assert path.suffix != ".py" or len(lines) <= 300, path
+
+
+@pytest.mark.parametrize(
+    ("auth", "header"),
+    [("api_key", "X-API-Key:"), ("jwt", "Authorization: Bearer "), ("none", "")],
+)
+def test_the_calls_of_the_guide_are_accepted(auth: str, header: str) -> None:
+    tree = render_tree({"auth": auth, "prediction_log": "sqlite"})
+    guide = tree["docs/guide.md"].decode().replace("\\\n", "")
+    (call,) = re.findall("^curl .*/feedback.*", guide, re.MULTILINE)
+    assert header in call
+    assert ("X-API-Key" in call or "Authorization" in call) == (auth != "none")
+
+
+def test_files_that_the_guide_writes_are_kept_out_of_git() -> None:
+    """They hold what callers sent: a commit of everything must not take them along."""
+    tree = render_tree({"prediction_log": "sqlite", "bulk": "parquet"})
+    ignored = GitIgnoreSpec.from_lines(tree[".gitignore"].decode().splitlines())
+    guide = tree["docs/guide.md"].decode()
+    written = re.findall(r"(?:export-log|score \S+) (\S+\.parquet)", guide)
+    assert len(written) == 2
+    for path in [*written, *(Path(path).name for path in written), "customers.csv"]:
+        assert ignored.match_file(path), path

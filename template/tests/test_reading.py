@@ -108,13 +108,17 @@ def test_a_clear_column_of_dates_settles_the_others(tmp_path: Path) -> None:
         (b"", Habits(), "is empty"),
         ("\n \n", Habits(), "is empty"),
         (b"\x00\x01\x02\xff\xfe", Habits(), "is no text file"),
-        ("a,b\n1,2,3\n", Habits(), "cannot be read as a table"),
+        ("a,b\n1,2\n1,2,3\n", Habits(), "as a table: line 3 has 3 cells, and the header has 2"),
+        ('a,b\n"1,2\n', Habits(), "cannot be read as a table: EOF inside string"),
         ("a,a\n1,2\n", Habits(), "a is the name of more than one column"),
         (
             b"a\n\xff\n",
             Habits("utf-8"),
-            "is not utf-8 text .byte 0xff at 2.; give another --encoding",
+            "is not utf-8 text .byte 0xff at 2.; give its own encoding, as in --encoding cp1252",
         ),
+        (b"a\n\xff\n", Habits("ascii"), "as in --encoding cp1252"),
+        (b"a\n\x90\n", Habits(), "is not utf-8 and not cp1252 text .byte 0x90 at 2.; .* --encoding cp1251"),
+        (b"PK\x03\x04\x90\xff,\n1,\n", Habits(), "looks like no text file; give a CSV, a Parquet file"),
         ("a\n1\n", Habits("utf-99"), "--encoding utf-99: unknown"),
         ("a\n1\n", Habits(separator=";;"), "--separator ;;: it is one character"),
         ("a\n1\n", Habits(decimal="'"), "--decimal ': it is"),
@@ -139,6 +143,24 @@ def test_a_clear_column_of_dates_settles_the_others(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_refused(tmp_path: Path, content: File, given: Habits, why: str) -> None:
     with pytest.raises(UnreadableError, match=why):
         cells(tmp_path, content, given)
+
+
+def test_rows_that_end_early_are_named(tmp_path: Path) -> None:
+    def notes(text: str) -> tuple[str, ...]:
+        (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+        return read(tmp_path / "t.csv").notes
+
+    assert notes("a,b,c\n1,2,\n\n4,5,6\n") == ()
+    (note,) = notes('a,b,c\n"1\n1",2,\n4;5;6\n4,5,6\n')
+    assert note == "1 row has fewer cells than the header, see line 4: missing cells count as empty"
+    (note,) = notes("a,b\n1,2\n" * 200 + f"{'x' * 999}\n4\n")
+    assert note.startswith("2 rows have fewer cells than the header, see line 401:")
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "t.csv", tmp_path / "t.xlsx"):
+        with pytest.raises(UnreadableError, match="is not a file; give a CSV"):
+            read(path)
 
 
 def test_what_was_given_decides(tmp_path: Path) -> None:
@@ -211,7 +233,7 @@ def test_a_workbook_is_read_from_its_first_sheet_that_holds_something(
         "word": [""],
     }
     assert reading.notes == ("sheet Data was read; not Other: move the sheet you want to the front",)
-    assert reading.about() == "1 rows and 4 columns: decimal ."
+    assert reading.about() == "1 row and 4 columns: decimal point"
 
 
 def test_a_workbook_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

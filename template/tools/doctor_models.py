@@ -12,11 +12,19 @@ import yaml
 
 STORE = re.compile(r"^\s*(?:export\s+)?STORE\s*=\s*[\"']?([^\"'\s#]+)", re.MULTILINE)
 CODES = {
-    "tracked-key": ("error", "git rm --cached {path}, commit, and replace the stolen key (docs/guide.md)"),
+    "tracked-key": ("error", "git rm --cached {path}, then replace the key (docs/guide.md: Signed models)"),
     "readable-key": ("warning", "chmod 600 {path}"),
-    "unsigned-model": ("warning", "if you trust the store's models, sign them: see sign in docs/guide.md"),
+    "unsigned-model": ("warning", "if you trust these models, sign them (docs/guide.md: Signed models)"),
     "personal-values": ("warning", "write type: text and input: false, not the list; train and promote"),
 }
+VERIFY = """
+from {package}.kit.settings import Settings
+from {package}.kit.store import Store
+
+store = Store(Settings().store)
+if store.keys.exist():
+    print("verified", *(version for version in store.servable() if not store.vouched(version)))
+"""
 Found = Iterator[tuple[str, str, str]]
 """The code of each finding, its file, and a message."""
 
@@ -53,7 +61,7 @@ def keys(project: Path) -> Found:
 
 
 def models(project: Path, store: Path) -> Found:
-    """Find models without a signature, of those that may serve, and personal values in the champion."""
+    """Find models that no key has signed, of those that may serve, and personal values in the champion."""
     try:
         champion = json.loads((project / store / "champion.json").read_bytes())
         versions = [str(version) for version in (*champion["before"], champion["version"])]
@@ -61,13 +69,35 @@ def models(project: Path, store: Path) -> Found:
         return  # nothing serves, or the file is damaged, which the service says
     folders = {version: project / store / "versions" / version for version in versions}
     present = [version for version, folder in folders.items() if folder.is_dir()]
-    # Whether a signature is right, the service checks.
-    if unsigned := [version for version in present if not (folders[version] / "manifest.sig").exists()]:
-        yield "unsigned-model", str(store), f"no key has signed version {', '.join(unsigned)}"
+    refused = unverified(project)
+    unsigned = [v for v in present if v in refused or not (folders[v] / "manifest.sig").exists()]
+    if unsigned:
+        who = "no key that this project trusts" if refused else "no key"
+        yield "unsigned-model", str(store), f"{who} has signed version {', '.join(unsigned)}"
     path = store / "versions" / versions[-1] / "schema.yaml"
     for column in personal(project / path):
         what = f"version {versions[-1]}, which serves, holds the values of {column}, which is personal"
         yield "personal-values", str(path), what
+
+
+def unverified(project: Path) -> list[str]:
+    """Return the versions that no trusted key has signed; none where the project isn't installed."""
+    with suppress(OSError, ValueError, KeyError, TypeError, yaml.YAMLError, subprocess.SubprocessError):
+        package = yaml.safe_load((project / ".copier-answers.yml").read_text("utf-8"))["package_name"]
+        places = [project.resolve() / ".venv" / path for path in ("bin/python", "Scripts/python.exe")]
+        python = next(filter(Path.exists, places), places[0])
+        done = subprocess.run(
+            [str(python), "-c", VERIFY.format(package=package)],
+            check=True,
+            cwd=project,
+            env={**os.environ, "PYTHONPATH": "src"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        first, *versions = done.stdout.split()
+        return versions if first == "verified" else []
+    return []
 
 
 def personal(path: Path) -> list[str]:

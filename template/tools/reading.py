@@ -26,6 +26,8 @@ from spellings import (
 
 WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 MARKS = ",;\t|"
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x19\x1c-\x1f]")
+"""Bytes that text does not have."""
 SAMPLE = 200
 """Lines that are looked at to find the separator."""
 
@@ -41,7 +43,7 @@ class Habits(NamedTuple):
     def __str__(self) -> str:
         mark = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}.get(self.separator, self.separator)
         told = [self.encoding, f"separated by {mark}" if mark else ""]
-        told += [f"decimal {self.decimal}" if self.decimal else ""]
+        told += [{".": "decimal point", ",": "decimal comma"}.get(self.decimal, "")]
         return ", ".join(filter(None, [*told, f"dates {self.dates}" if self.dates else ""]))
 
 
@@ -55,7 +57,8 @@ class Reading(NamedTuple):
 
     def about(self) -> str:
         """The size of the table, and how it was read."""
-        size = f"{len(self.frame):,} rows and {len(self.frame.columns)} columns"
+        rows, columns = self.frame.shape
+        size = f"{rows:,} row{'s'[: rows != 1]} and {columns} column{'s'[: columns != 1]}"
         return ": ".join(filter(None, [size, str(self.habits)]))
 
     def cells(self) -> pd.DataFrame:
@@ -75,8 +78,12 @@ def read(table: Path, given: Habits = DETECTED) -> Reading:
         raise UnreadableError(f"--dates {given.dates}: it is {', '.join(DATES)}")
     if len(given.separator) > 1:
         raise UnreadableError(f"--separator {given.separator}: it is one character, or the word tab")
+    if not table.is_file():
+        raise UnreadableError(f"{table} is not a file; give a CSV, a Parquet file or a workbook")
     try:
         found = _reader(table)(table, given)
+    except pd.errors.ParserError as error:
+        raise UnreadableError(f"{table} cannot be read as a table: {_plain(error)}") from None
     except (OSError, ValueError, csv.Error) as error:
         raise UnreadableError(f"{table} cannot be read as a table: {error}") from None
     headers = [str(header).strip() or f"unnamed_{n}" for n, header in enumerate(found.frame.columns, 1)]
@@ -85,6 +92,15 @@ def read(table: Path, given: Habits = DETECTED) -> Reading:
             f"{table}: {', '.join(twice)} is the name of more than one column; rename the others"
         )
     return found._replace(frame=found.frame.set_axis(headers, axis="columns").reset_index(drop=True))
+
+
+def _plain(error: Exception) -> str:
+    """An error of pandas' parser in words of the file."""
+    expected = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+    if not expected:
+        return str(error).removeprefix("Error tokenizing data. C error: ")
+    header, line, cells = expected.groups()
+    return f"line {line} has {cells} cells, and the header has {header}"
 
 
 def is_parquet(table: Path) -> bool:
@@ -155,12 +171,26 @@ def _text(table: Path, given: Habits) -> Reading:
     }
     cells = pd.read_csv(io.StringIO(text), sep=mark, **as_text).apply(lambda column: column.str.strip())
     found = _settled(table, cells, given, Habits(encoding, mark))
+    if cells.iloc[:, -1].eq("").any():
+        found = found._replace(notes=found.notes + _short_rows(text, mark))
     if encoding == "cp1252":
         # The letter alone: the word is often somebody's name.
         letter = next(iter(re.findall(r"[^\W\d_a-zA-Z]", text)), "")
         odd = f"{table.name} is not UTF-8; it was read as cp1252, with letters such as '{letter}'"
         return found._replace(notes=(f"{odd}. If that looks wrong, give --encoding", *found.notes))
     return found
+
+
+def _short_rows(text: str, mark: str) -> tuple[str, ...]:
+    """A note on rows that end early, which pandas fills: perhaps they have another separator."""
+    csv.field_size_limit(len(text) + 1)
+    rows = csv.reader(io.StringIO(text), delimiter=mark, skipinitialspace=True)
+    header = len(next(rows))
+    lines = [rows.line_num for row in rows if 0 < len(row) < header]
+    if not lines:
+        return ()
+    few = "1 row has" if len(lines) == 1 else f"{len(lines)} rows have"
+    return (f"{few} fewer cells than the header, see line {lines[0]}: missing cells count as empty",)
 
 
 def _decoded(table: Path, given: str) -> tuple[str, str]:
@@ -176,7 +206,8 @@ def _decoded(table: Path, given: str) -> tuple[str, str]:
     zeros = raw[:2000].count(0)
     sides = "utf-16-le" if raw[1:2000:2].count(0) > zeros / 2 else "utf-16-be"
     likely = marked or (sides if zeros > len(raw[:2000]) / 4 else "utf-8")
-    for encoding in [given] if given else [likely, "cp1252"]:
+    tried = [given] if given else list(dict.fromkeys([likely, "cp1252"]))
+    for encoding in tried:
         try:
             return encoding, raw.decode(encoding)
         except LookupError:
@@ -185,9 +216,11 @@ def _decoded(table: Path, given: str) -> tuple[str, str]:
             ) from None
         except UnicodeDecodeError as error:
             wrong = f"byte {raw[error.start]:#04x} at {error.start}"
-    raise UnreadableError(
-        f"{table} is not {encoding} text ({wrong}); give another --encoding, such as cp1252"
-    )
+    if not given and CONTROL.search(raw):
+        raise UnreadableError(f"{table} looks like no text file; give a CSV, a Parquet file or a workbook")
+    another = "cp1251" if "cp1252" in tried else "cp1252"
+    what = f"{' and not '.join(tried)} text ({wrong})"
+    raise UnreadableError(f"{table} is not {what}; give its own encoding, as in --encoding {another}")
 
 
 def _separator(text: str) -> str:

@@ -66,6 +66,7 @@ UNUSED = {
     "tests/test_life.py": frozenset({"export_log", "score"}),
     "tests/test_logdb.py": VERBS - {"export_log"},
     "tests/test_parts.py": VERBS - {"access", "call", "headers", "serve"},
+    "tests/test_signing.py": VERBS - {"sign"},
 }
 # They ask about the repository that the project is in, and read no file of it.
 HARMLESS = {"git"}

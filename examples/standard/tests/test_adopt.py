@@ -153,8 +153,8 @@ def test_a_second_table_keeps_the_models(take: Take, rows: pd.DataFrame, root: P
     (root / "mlflow.db").write_text("mine", encoding="utf-8")
     (root / ".dvc").mkdir()
     warned = said(take(rows.drop(columns="remark")))
-    assert "versions trained on the earlier table" in warned
-    assert "dvc add data/raw.csv" in warned
+    assert "versions trained on the earlier table stay, but may not be comparable" in warned
+    assert "dvc add data/raw.csv && git add data/raw.csv.dvc" in warned
     assert (root / "src" / "features.py").read_text(encoding="utf-8") == adopt.NEUTRAL
     rows["day"] = pd.date_range("2020-01-01", periods=ROWS, freq="W").astype(str)
     take(rows.drop(columns="remark"))
@@ -189,7 +189,7 @@ def test_parquet_keeps_its_types(rows: pd.DataFrame, root: Path, tmp_path: Path)
 
 def test_another_encoding(take: Take, rows: pd.DataFrame, root: Path) -> None:
     found = take(rows.to_csv(index=False, sep=";", decimal=",").encode("cp1252"))
-    assert found.read == "120 rows and 14 columns: cp1252, separated by semicolon, decimal ,"
+    assert found.read == "120 rows and 14 columns: cp1252, separated by semicolon, decimal comma"
     assert "read as cp1252, with letters such as 'ö'" in said(found)
     assert "Größe" in (root / "data" / "raw.csv").read_text(encoding="utf-8")
     assert Schema.load(root / "schema.yaml").columns[0].type == "number"
@@ -203,8 +203,10 @@ def test_the_problem_follows_from_the_target() -> None:
     assert fitting("0.5", "1", "2") == ["regression"]
     assert fitting("1", "2", "3") == ["classification", "regression"], "either, but rather classes"
     assert fitting(*map(str, range(12))) == ["regression", "classification"], "either, but rather amounts"
-    with pytest.raises(UserError, match=r"no classification, for .*; no regression, for "):
+    with pytest.raises(UserError, match=r"^result is different in every row: it cannot be predicted"):
         fitting(*[f"w{n}" for n in range(60)])
+    with pytest.raises(UserError, match=r"no classes; result is not a column .* values\. Group the values"):
+        fitting(*[f"w{n}" for n in range(30)])
 
 
 def test_values_that_somebody_should_look_at_are_named(take: Take, rows: pd.DataFrame) -> None:
@@ -293,7 +295,8 @@ if CLASSES:
 
 def table(pattern: str) -> str:
     """A table of 60 rows with that target."""
-    return "a,result\n" + "".join(f"{n % 7},{pattern.format(n=n, third=n % 3)}\n" for n in range(60))
+    rows = (f"{n % 7},{pattern.format(n=n, third=n % 3, half=n // 2)}\n" for n in range(60))
+    return "a,result\n" + "".join(rows)
 
 
 GOOD = table("{third}")
@@ -307,7 +310,9 @@ REFUSED: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "ragged": (GOOD + "1,2,3\n", {}, "cannot be read"),
     "alone": ("result\n" + "".join(f"{n % 3}\n" for n in range(60)), {}, "no column to learn from"),
     "one value": (table("1"), {}, "always 1"),
-    "words": (table("w{n}"), {}, "group them" if CLASSES else "problem=classification"),
+    "names": (table("w{n}"), {}, "result is different in every row: it cannot be predicted"),
+    "words": (table("w{half}"), {}, "group them" if CLASSES else "problem=classification"),
+    "dates": ("day,result\n3/4/2023,x\n", {}, 'With make, that is: ARGS="--dates dmy"'),
 }
 if CLASSES:
     REFUSED["fractions"] = (table("{third}.5"), {}, "problem=regression")
@@ -352,10 +357,17 @@ def test_a_failure_on_the_way_puts_everything_back(
 
 def test_what_is_shown(take: Take, rows: pd.DataFrame) -> None:
     console = Console(file=io.StringIO(), width=200, record=True)
-    adopt.show(take(rows.rename(columns={"day": "[red]day"})), console)
+    adopt.show(take(rows.rename(columns={"day": "[red]day"})), console, "make demo")
     shown = console.export_text()
     for part in ("[red]day → red_day", "12, no, small", "ignored", "! unit is ignored: always kg"):
         assert part in shown
+    assert shown.endswith("Read schema.yaml through, then: make demo\n")
+
+
+def test_a_table_and_a_column_must_be_named() -> None:
+    for table, target in (("", "result"), ("table.csv", "")):
+        with pytest.raises(UserError, match="name a table and the column to predict: make adopt DATA="):
+            adopt.main(Path(table), target)
 
 
 def luhn(number: int) -> str:
@@ -469,6 +481,7 @@ def test_nothing_that_is_written_holds_a_personal_value(
     personal = {c.name for c in schema.columns if c.pii}
     assert personal == {"e_mail", "lastname", "phone", "birthday", "mobile"}
     assert not [c for c in schema.columns if c.pii and (c.categories or c.example or c.min or c.max)]
+    assert "fax is ignored: personal (its header says fax), and different in every row" in said(found)
     adopt.show(found, Console(width=200))
     for text in ((root / "schema.yaml").read_text(encoding="utf-8"), capsys.readouterr().out):
         assert "canary" not in text.casefold()

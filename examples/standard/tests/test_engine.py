@@ -26,7 +26,7 @@ from fraud_watch.kit.evaluate import Prepared
 from fraud_watch.kit.plan import Plan, shares, sigmoid, softmax
 from fraud_watch.kit.predictor import BrokenModelError, Manifest, as_rows, figures, made
 from fraud_watch.kit.settings import Params
-from fraud_watch.kit.store import open_model, write
+from fraud_watch.kit.store import open_model, sha256, write
 from fraud_watch.kit.table import columns_of
 
 Table = dict[str, NDArray[Any]]
@@ -389,9 +389,10 @@ def test_neither_is_a_plan_written_nor_read_as_pickle(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Object arrays cannot be saved"):
         engine.save(tmp_path, choice)
     np.savez(tmp_path / "plan.npz", array_0=unsafe)
-    (tmp_path / "plan.json").write_text('{"parts": [], "steps": []}')
+    files = predictor.Files(tmp_path)
+    files |= {"plan.npz": (tmp_path / "plan.npz").read_bytes(), "plan.json": b'{"parts": [], "steps": []}'}
     with pytest.raises(ValueError, match="Object arrays cannot be loaded"):
-        engine.load(tmp_path, Manifest(run="none", decision={}))
+        engine.load(files, Manifest(run="none", decision={}))
 
 
 def altered(folder: Path, **entries: object) -> None:
@@ -407,7 +408,8 @@ def test_half_a_plan_is_a_broken_model(published: Path, tmp_path: Path, name: st
     shutil.copytree(published, copy)
     part = copy / name
     part.write_bytes(part.read_bytes()[: part.stat().st_size // 2])
-    altered(copy, files={})
+    files = json.loads((copy / "manifest.json").read_text())["files"]
+    altered(copy, files=files | {name: sha256(part)})
     with pytest.raises(BrokenModelError, match="cannot predict here"):
         open_model(copy)
 
@@ -417,7 +419,7 @@ def test_a_service_without_scikit_learn_says_how_to_get_it(
 ) -> None:
     copy = tmp_path / "model"
     shutil.copytree(published, copy)
-    altered(copy, engine="sklearn", files={})
+    altered(copy, engine="sklearn")
     monkeypatch.setitem(sys.modules, "skops", None)
     with pytest.raises(BrokenModelError, match="skops is not installed here: uv sync --group fallback"):
         open_model(copy)

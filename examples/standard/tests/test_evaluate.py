@@ -218,8 +218,8 @@ def test_the_column_that_matters_most_is_on_top(
 @pytest.mark.parametrize(
     ("how", "target", "decision", "said"),
     [
-        ("random", {"meaning": "Euros"}, {}, "**worth** (Euros), a"),
-        ("time", {}, {}, "**worth** (regression), a"),
+        ("random", {"meaning": "Euros"}, {}, "**worth** (Euros): a"),
+        ("time", {}, {}, "**worth**: a"),
         ("random", {}, {"threshold": 0.25}, "It decides by threshold 0.25, chosen on the training rows"),
     ],
 )

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from conftest import ROOT
 from fastapi.testclient import TestClient
 
 from fraud_watch import data
@@ -28,6 +29,8 @@ from fraud_watch.kit.serve.logdb import Database, Label, Logged, Row
 from fraud_watch.kit.settings import Settings
 from fraud_watch.kit.store import Store
 from fraud_watch.kit.task import encode
+
+SCHEMA = Schema.load(ROOT / "schema.yaml")
 
 
 class Memory:
@@ -84,9 +87,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def by(version: str = "1", caller: str = "", labels_all: bool = True) -> Call:
-    about = {"path": "/predict", "id": "one", "version": version, "caller": caller}
-    return cast(Call, SimpleNamespace(**about, labels_all=labels_all))
+def by(caller: str = "", labels_all: bool = True, schema: Schema | None = SCHEMA) -> Call:
+    about = {"path": "/predict", "id": "one", "version": "1", "caller": caller, "labels_all": labels_all}
+    return cast(Call, SimpleNamespace(**about, schema=schema))
 
 
 class Callers(Part):
@@ -111,10 +114,24 @@ def memory() -> Memory:
 
 
 @pytest.fixture
-def journal(shop: Store, memory: Memory) -> Journal:
-    journal = Journal(Settings(store=shop.root), LogSettings(), cast(Database, memory))
-    journal.look()
-    return journal
+def journal(memory: Memory) -> Journal:
+    return Journal(LogSettings(), cast(Database, memory))
+
+
+@pytest.fixture
+def opened(schema: Schema, monkeypatch: pytest.MonkeyPatch) -> Schema:
+    """The schema of every model that is opened; the store's file has another one."""
+    columns = [c.model_copy(update={"pii": c.pii or c is schema.inputs[0]}) for c in schema.columns]
+    classes = tuple(f"new {place}" for place in range(len(schema.target.classes)))
+    allowed: dict[str, Any] = {"classes": classes, "positive": None}
+    if not classes:
+        low = 1 + 2 * abs(target_value(schema))
+        allowed = {"min": low, "max": 2 * low}
+    target = schema.target.model_copy(update=allowed)
+    other = schema.model_copy(update={"columns": tuple(columns), "target": target})
+    read = Store.open
+    monkeypatch.setattr(Store, "open", lambda *of: read(*of)._replace(schema=other))
+    return other
 
 
 @pytest.fixture
@@ -161,37 +178,40 @@ def test_a_batch_is_one_row_for_each_record_and_a_refusal_is_none(
     assert "prediction_log_written_total 3.0" in service.get("/metrics").text
 
 
-def test_what_is_personal_is_taken_out_and_the_rest_stays_byte_for_byte() -> None:
+def test_what_is_personal_is_taken_out_and_the_rest_stays_byte_for_byte(schema: Schema) -> None:
     body = b'{"a": 1.50, "who":"x"}'
-    entry = (1.0, "id", "1", "caller", False, body, b'{"prediction":1}')
+    entry = (1.0, "id", "1", "caller", False, body, b'{"prediction":1}', schema)
     ((*_, caller, inputs, answer),) = rows_of(entry, set())
     assert (caller, inputs, answer) == ("caller", body.decode(), '{"prediction":1}')
     ((*_, inputs, _),) = rows_of(entry, {"who"})
     assert json.loads(inputs) == {"a": 1.5}
 
 
-def test_personal_columns_of_the_model_are_never_logged(
-    service: TestClient, memory: Memory, journal: Journal, schema: Schema
+def test_personal_columns_and_labels_are_those_of_the_model_that_was_opened(
+    opened: Schema, service: TestClient, memory: Memory, schema: Schema
 ) -> None:
-    first, *others = schema.columns
-    hidden = first if first.input else next(c for c in others if c.input)
-    columns = [c.model_copy(update={"pii": True}) if c is hidden else c for c in schema.columns]
-    journal.schemas["1"] = schema.model_copy(update={"columns": tuple(columns)})
+    hidden = schema.inputs[0].name
     service.post("/predict", json=schema.example())
-    until(lambda: memory.rows)
-    assert hidden.name not in json.loads(memory.rows[0][5])
+    service.post("/predict/batch", json={"records": [schema.example()]})
+    until(lambda: len(memory.rows) == 2)
+    for row in memory.rows:
+        assert hidden not in json.loads(row[5])
+    for source, status in ((schema, 422), (opened, 202)):
+        label = {"request_id": "a", "label": target_value(source)}
+        assert service.post("/feedback", json=label).status_code == status
 
 
-def test_each_version_has_its_own_personal_columns_whoever_calls(journal: Journal, schema: Schema) -> None:
+def test_each_request_is_logged_by_the_schema_that_it_was_answered_by(
+    journal: Journal, schema: Schema
+) -> None:
     first, *others = schema.inputs
     open_to_all = schema.model_copy(update={"columns": (*others, first.model_copy(update={"pii": False}))})
     hidden = schema.model_copy(update={"columns": (*others, first.model_copy(update={"pii": True}))})
-    journal.schemas |= {"1": hidden, "2": open_to_all}
     body = json.dumps({first.name: 1}).encode()
-    journal.answered(by("1", caller="2"), body, b"{}")
-    journal.answered(by("2", caller="1"), body, b"{}")
+    for answering in (hidden, open_to_all, hidden):
+        journal.answered(by(schema=answering), body, b"{}")
     assert journal.take()
-    assert [json.loads(row[5]) for row in journal.rows] == [{}, {first.name: 1}]
+    assert [json.loads(row[5]) for row in journal.rows] == [{}, {first.name: 1}, {}]
 
 
 def test_what_cannot_be_written_waits_and_beyond_the_buffer_the_newest_are_dropped(
@@ -364,21 +384,22 @@ def test_a_number_may_lie_at_the_ends_of_its_range(schema: Schema, monkeypatch: 
 
 
 def test_labels_are_refused_when_too_many_wait_or_nothing_says_what_they_may_be(
-    service: TestClient, journal: Journal, shop: Store, schema: Schema, monkeypatch: pytest.MonkeyPatch
+    service: TestClient, memory: Memory, shop: Store, schema: Schema, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = {"request_id": "a", "label": target_value(schema)}
-    first = Journal(Settings(store=shop.root / "empty"), LogSettings(), cast(Database, Memory()))
-    first.look()
-    with pytest.raises(Refusal, match="No model serves yet"):
-        first.feedback(Feedback(**body), by())
+    nowhere = Journal(LogSettings(), cast(Database, memory))
+    with TestClient(create_app(Settings(store=shop.root / "empty"), [nowhere])) as first:
+        refused = first.post("/feedback", json=body)
+        assert (refused.status_code, "No model serves yet" in refused.text) == (503, True)
     with monkeypatch.context() as patch:
         patch.setattr("fraud_watch.kit.serve.journal.MOST_LABELS", 0)
         assert service.post("/feedback", json=body).status_code == 503
     shop.pointer.write_text("{", encoding="utf-8")
-    for damage in (shop.pointer.touch, shop.pointer.unlink):
-        damage()
-        journal.look()
-        assert service.post("/feedback", json=body).status_code == 202, "what was known stays"
+    until(lambda: "is damaged" in service.get("/readyz").text)
+    assert service.post("/feedback", json=body).status_code == 202, "the model that was opened stays"
+    shop.pointer.unlink()
+    until(lambda: "is gone" in service.get("/readyz").text)
+    assert service.post("/feedback", json=body).status_code == 202
 
 
 def test_the_documentation_says_how_a_label_may_be_refused(service: TestClient) -> None:
@@ -445,8 +466,8 @@ def test_an_error_of_any_kind_is_shown_and_the_writer_goes_on(journal: Journal, 
     assert len(memory.rows) == 1
 
 
-def test_nothing_is_forgotten_for_no_days(shop: Store, memory: Memory) -> None:
-    part = Journal(Settings(store=shop.root), LogSettings(log_days=0), cast(Database, memory))
+def test_nothing_is_forgotten_for_no_days(memory: Memory) -> None:
+    part = Journal(LogSettings(log_days=0), cast(Database, memory))
     part.flush()
     assert not part.ends
 

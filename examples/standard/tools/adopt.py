@@ -85,7 +85,9 @@ def adopt(
     try:
         reading = read(table, given)
     except UnreadableError as error:
-        raise UserError(str(error)) from None
+        option = re.search(r"--(encoding|separator|decimal|dates) (\w+|[.,])(?= |$)", str(error))
+        with_make = f'. With make, that is: ARGS="{option[0]}"' if option else ""
+        raise UserError(f"{error}{with_make}") from None
     source = "data/raw.parquet" if is_parquet(table) else "data/raw.csv"
     # Two at once would leave the schema of one with the table of the other.
     with held(root / "schema.yaml"), tempfile.TemporaryDirectory(prefix=".adopt-", dir=root) as scratch:
@@ -94,10 +96,10 @@ def adopt(
         found = prepare(root, new, reading, source, target, demo, personal or {}, ask)
         swap(root, new, old, DEMO_TABLE + (DEMO_MADE if demo else ()))
     if not demo:
-        kept = "versions trained on the earlier table stay, but cannot be compared with new ones; the service"
-        found.warnings.append(f"{kept} goes on with the champion of then until you promote another")
+        kept = "versions trained on the earlier table stay, but may not be comparable with new ones"
+        found.warnings.append(f"{kept}; the service keeps its champion until you promote another version")
     if (root / ".dvc").is_dir():
-        found.warnings.append(f"the table is not in DVC yet: dvc add {source}")
+        found.warnings.append(f"the table is not in DVC yet: dvc add {source} && git add {source}.dvc")
     now = Schema.load(root / "schema.yaml")
     stale = {column.name for column in before.columns} - {column.name for column in now.columns}
     found.warnings.extend(still_named(root, stale))
@@ -146,8 +148,8 @@ def prepare(
     return found
 
 
-def show(found: Inference, console: Console) -> None:
-    """What was decided and why, for the terminal."""
+def show(found: Inference, console: Console, then: str = "make train") -> None:
+    """What was decided and why, for the terminal, and the command that comes ``then``."""
     listing = Table("column", "use", Column("allowed", max_width=24, no_wrap=True), "why")
     for column in (found.target, *found.columns):
         block = column.block
@@ -161,7 +163,7 @@ def show(found: Inference, console: Console) -> None:
     console.print(listing)
     for sentence in found.warnings:
         console.print(f"[yellow]![/] {escape(sentence)}", soft_wrap=True)
-    console.print("Read schema.yaml through, then: make train")
+    console.print(f"Read schema.yaml through, then: {then}")
 
 
 def untouched(path: Path) -> bool:
@@ -273,10 +275,14 @@ def main(
     """
     if both := sorted({*(personal or ())} & {*(not_personal or ())}):
         raise UserError(f"{', '.join(both)} is given to --personal and to --not-personal: keep one")
+    if table == Path() or not target:
+        raise UserError("name a table and the column to predict: make adopt DATA=table.csv TARGET=column")
     said = dict.fromkeys(personal or (), True) | dict.fromkeys(not_personal or (), False)
     ask = is_personal if sys.stdin.isatty() and sys.stdout.isatty() else None
+    # Where a model serves already, somebody should look at the new one first.
+    then = "make demo" if untouched(Path("schema.yaml")) else "make train"
     found = adopt(Path(), table, target, Habits(encoding, separator, decimal, dates), said, ask)
-    show(found, Console(highlight=False))
+    show(found, Console(highlight=False), then)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,11 @@
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-CURE = "keys revoke NAME, then keys add NAME, with --labels if it is to keep the right"
+KEYS = "fraud-watch keys"
 
 
 def check(project: Path) -> Iterator[tuple[str, str, str, str, str]]:
@@ -15,12 +16,15 @@ def check(project: Path) -> Iterator[tuple[str, str, str, str, str]]:
     try:
         keys = json.loads((project / path).read_text("utf-8"))["keys"]
         # As in kit/access.py: earlier releases wrote UTC in another way.
-        early = [key["name"] for key in keys if not key["since"].endswith("Z")]
+        # A key for development is refused elsewhere, and this machine's own commands send it.
+        early = [k["name"] for k in keys if not (k["since"].endswith("Z") or k.get("development"))]
+        each = [f"{KEYS} revoke {name} && {KEYS} add {name}" for name in map(shlex.quote, early)]
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return  # there is none, or it is damaged, which the service says
     if early:
         who = f"{', '.join(early)} may label predictions that other callers asked for"
-        yield "early-labels", "warning", path, f"{who}, as all keys of v0.2 and before", CURE
+        cure = f"{'; '.join(each)} (with --labels, it keeps the right), and hand over the new keys"
+        yield "early-labels", "warning", path, f"{who}, as all keys of v0.2 and before", cure
 
 
 def setting(project: Path, name: str) -> str:

@@ -130,6 +130,8 @@ def known(frame: pd.DataFrame, target: str) -> pd.DataFrame:
         raise UserError(f"{len(frame)} rows have a value of {target}; it takes {FEWEST_ROWS} or more")
     if frame[target].nunique() == 1:
         raise UserError(f"{target} is always {frame[target].iloc[0]}: there is nothing to learn")
+    if (words := words_of(frame[target])).is_unique and not _fits("number", words):
+        raise UserError(f"{target} is different in every row: it cannot be predicted; choose another target")
     return frame
 
 
@@ -146,7 +148,8 @@ def problems(frame: pd.DataFrame, target: str) -> tuple[dict[str, str], dict[str
     if len(fit) == 2 and cells.nunique() > MOST_LIKELY_CLASSES:
         fit = dict(reversed(fit.items()))
     if not fit:
-        raise UserError("; ".join(f"no {problem}, for {why}" for problem, why in unfit.items()))
+        reasons = "; ".join(why.partition("; ")[0] for why in unfit.values())
+        raise UserError(f"{reasons}. Group the values of {target}, or choose another target")
     return fit, unfit
 
 
@@ -171,7 +174,8 @@ def describe(header: str, block: Block, cells: pd.Series, personal: bool | None 
     kind, why = _kind(words, gaps)
     found = suspicion(header, kind, words.tolist(), personal)
     if useless := _useless(words, gaps, kind, tokens, personal=found is not None):
-        return Finding(header, "ignored", useless, {}, personal=found is not None)
+        why = f"personal ({found.why}), and {useless}" if found else useless
+        return Finding(header, "ignored", why, {}, personal=found is not None)
     block = block | {"type": kind} | ({"nullable": True} if gaps else {})
     if found:
         return _personal(header, block, found)
@@ -228,8 +232,9 @@ def _classes(header: str, block: Block, cells: pd.Series) -> tuple[Finding, Numb
     words = words_of(cells).str.replace(r"^(-?\d+)\.0$", r"\1", regex=True)
     counts, whole = words.value_counts(), bool(words.str.fullmatch(r"0|-?[1-9]\d*").all())
     if len(counts) > max(2, min(MOST_CLASSES, len(words) // 5)) or (_fits("number", words) and not whole):
-        remedy = "to predict numbers, make a project with problem=regression; else group them"
-        raise UserError(f"{header} has {len(counts)} different values in {len(words)} rows: {remedy}")
+        remedy = "to predict numbers, make a project with problem=regression, else group them"
+        why = f"has {len(counts)} different values in {len(words)} rows, which are no classes"
+        raise UserError(f"{header} {why}; {remedy}")
     if (longest := int(words.str.len().max())) > LONGEST_CATEGORY:
         most = f"at most {LONGEST_CATEGORY}"
         raise UserError(f"{header} has a value of {longest} characters, too long for a class name ({most})")

@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -147,6 +148,21 @@ def test_a_verb_says_which_package_is_not_installed(capsys: pytest.CaptureFixtur
     assert "no_such_package is not installed here; " in capsys.readouterr().err
     with pytest.raises(ModuleNotFoundError):
         cli.run(lambda: import_module("fraud_watch.no_such_module"))
+
+
+def test_a_port_that_is_taken_is_named_before_anything_is_printed(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("HOST", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setenv("PORT", str(port))
+        with pytest.raises(SystemExit, match="3"):
+            cli.serve()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert f"another program listens on 127.0.0.1:{port}. Stop it, or set PORT to a free port" in printed.err
 
 
 def test_online_answers_equal_offline_ones(url: str, champion: str, schema: Schema) -> None:

@@ -116,6 +116,12 @@ def test_a_model_knows_people_by_hashes_alone(
     key("")
     with pytest.raises(BrokenModelError, match=r"PII_KEY is not set.*openssl rand -hex 32"):
         open_model(folder)
+    manifest = folder / "manifest.json"
+    unnamed = json.loads(manifest.read_text())
+    del unnamed["files"]["personal.json"]
+    manifest.write_text(json.dumps(unnamed))
+    with pytest.raises(BrokenModelError, match=r"doesn't name personal\.json"):
+        open_model(folder)
 
 
 def test_training_without_a_key_says_how_to_make_one(learn: Shop, key: Callable[[str], None]) -> None:

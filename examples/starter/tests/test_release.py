@@ -170,6 +170,56 @@ def test_a_file_that_changed_or_is_gone_is_refused(shop: Store) -> None:
     shop.open(champion)
 
 
+@pytest.fixture(params=["published", "estimator"])
+def stored(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A model as this project serves it, and one that scikit-learn serves; nobody else uses the files."""
+    return Path(shutil.copytree(request.getfixturevalue(request.param), tmp_path / "stored"))
+
+
+def test_what_was_hashed_is_what_loads(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever can write the store changes each file as soon as it was read."""
+    whole = open_model(stored)
+    columns = whole.schema.sample(20, seed=3)
+    read, seen = Path.read_bytes, list[str]()
+
+    def once(path: Path) -> bytes:
+        content = read(path)
+        if path.parent == stored:
+            seen.append(path.name)
+            path.write_bytes(b"swapped")
+        return content
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", once)
+        model = open_model(stored)
+    assert model[:2] == whole[:2]
+    np.testing.assert_array_equal(model.raw(columns), whole.raw(columns))
+    assert sorted(seen) == sorted([*model.manifest.files, "manifest.json"]), "each was read, and once"
+
+
+def test_a_file_that_the_manifest_does_not_name_is_not_read(stored: Path) -> None:
+    files = json.loads((stored / "manifest.json").read_text())["files"]
+    for name in files:
+        altered(stored, files={other: digest for other, digest in files.items() if other != name})
+        with pytest.raises(BrokenModelError, match=rf"stored/manifest\.json doesn't name {name}, which"):
+            open_model(stored)
+    altered(stored, files=files)
+    open_model(stored)
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "..", "", "a/b", "a\\b", ".hidden"])
+def test_a_manifest_that_leads_out_of_the_model_is_refused(
+    published: Path, tmp_path: Path, name: str
+) -> None:
+    copy = tmp_path / "model"
+    shutil.copytree(published, copy)
+    (tmp_path / "outside").write_bytes(b"")
+    files = json.loads((copy / "manifest.json").read_text())["files"]
+    altered(copy, files=files | {name: sha256(tmp_path / "outside")})
+    with pytest.raises(BrokenModelError, match=r"manifest\.json is no manifest"):
+        open_model(copy)
+
+
 def test_a_model_that_computes_something_else_here_is_refused(
     published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,7 +318,7 @@ def test_a_billionth_is_what_two_machines_may_differ_by(
     outputs = np.array(parity["outputs"])
     outputs.flat[0] += share * 1e-9 * (1 + abs(outputs.flat[0]))
     (copy / "parity.json").write_text(json.dumps({**parity, "outputs": outputs.tolist()}))
-    altered(copy, files={})
+    altered(copy, files=hashes(copy))
     if equal:
         open_model(copy)
     else:
@@ -284,7 +334,7 @@ def test_a_difference_as_large_as_the_tolerance_is_allowed(
     shutil.copytree(published, copy)
     parity = json.loads((copy / "parity.json").read_text())
     (copy / "parity.json").write_text(json.dumps({**parity, "outputs": [written]}))
-    altered(copy, files={})
+    altered(copy, files=hashes(copy))
     monkeypatch.setattr(Model, "raw", lambda self, columns: np.array([written + off]))
     open_model(copy)
 
@@ -293,6 +343,10 @@ def altered(folder: Path, **entries: object) -> None:
     """As if the training had written another manifest."""
     path = folder / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {path.name: sha256(path) for path in folder.iterdir() if path.name != "manifest.json"}
 
 
 def node(name: str, loader: str, **more: object) -> dict[str, object]:
@@ -334,8 +388,7 @@ def infect(folder: Path, call: dict[str, object]) -> None:
     root = node("builtins.dict", "DictNode", content=code, key_types=calls)
     with ZipFile(folder / "model.skops", "w") as file:
         file.writestr("schema.json", json.dumps({**root, "protocol": 2}))
-    files = json.loads((folder / "manifest.json").read_text())["files"]
-    altered(folder, types=[], files=files | {"model.skops": sha256(folder / "model.skops")})
+    altered(folder, types=[], files=hashes(folder))
 
 
 @pytest.mark.parametrize("call", HOSTILE)
@@ -570,7 +623,7 @@ def test_what_cannot_even_be_loaded_is_a_broken_model(
     def fail(*_: object, **__: object) -> None:
         raise AttributeError("no such class")
 
-    monkeypatch.setattr("skops.io.load", fail)
+    monkeypatch.setattr("skops.io.loads", fail)
     with pytest.raises(BrokenModelError, match="no such class"):
         open_model(estimator)
 

@@ -445,11 +445,14 @@ def test_the_log_has_a_line_for_each_request_and_nothing_of_its_body(
     secret = "4539-1488-0343-6467"
     client.post("/predict", json={**schema.example(), "card": secret}, headers={"X-Request-ID": "one"})
     client.post(f"/predict/{secret}?card={secret}", headers={"X-Request-ID": "two"})
+    many = {f"x-{number}": "1" for number in range(101)}
+    client.get("/model", headers={"X-Request-ID": "three", **many})
     client.app.requests.flush()  # type: ignore[attr-defined]
     written = "".join(texts)
     lines = {line["id"]: line for line in map(json.loads, written.splitlines())}
     assert (lines["one"]["path"], lines["one"]["status"], lines["one"]["version"]) == ("/predict", 422, "1")
     assert (lines["two"]["path"], lines["two"]["status"]) == ("other", 404)
+    assert (lines["three"]["path"], lines["three"]["status"]) == ("/model", 431), "refused before its route"
     assert secret not in written
 
 

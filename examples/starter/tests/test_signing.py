@@ -2,17 +2,22 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from fastapi.testclient import TestClient
+from typer.testing import CliRunner, Result
 
-from fraud_watch.kit import UserError, registry, train
+from fraud_watch import cli
+from fraud_watch.kit import UserError, files, registry, store, train
 from fraud_watch.kit.predictor import BrokenModelError
 from fraud_watch.kit.serve.app import create_app
 from fraud_watch.kit.settings import Settings
@@ -104,7 +109,7 @@ def of_another_version(shop: Store) -> None:
 def of_another_key(shop: Store) -> None:
     other = Keys(shop.root / "public.pem", shop.root / "private.pem")
     other.make()
-    other.sign("2", shop.folder("2"))
+    Store(shop.root, other).sign("2", shop.folder("2"))
 
 
 def missing(shop: Store) -> None:
@@ -149,7 +154,7 @@ def test_a_service_says_what_is_unsigned_and_goes_on(
         shop.keys.make()
         until(service, "version 2 isn't signed by this project's key: it has no signature")
         assert service.get("/model").json()["version"] == "2"
-        shop.sign_all(shop.unsigned())
+        shop.sign_all({"1": b"", "2": b""})
         until(service, '"detail":""')
         shop.roll_back()
         while service.get("/model").json()["version"] == "2":
@@ -269,18 +274,18 @@ def test_a_public_key_that_was_lost_is_made_of_the_private_one(signed: Store) ->
 def test_a_first_signing_that_was_interrupted_is_repeated(
     shop: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(keys: Keys, version: str, folder: Path) -> None:
+    def full(keys: Keys, version: str, folder: Path, manifest: bytes) -> None:
         if version == "2":
             raise OSError(28, "No space left on device")
-        sign(keys, version, folder)
+        real(keys, version, folder, manifest)
 
-    sign = Keys.sign
+    real = Keys.sign
     monkeypatch.setattr(Keys, "sign", full)
     with pytest.raises(OSError, match="No space left"):
         shop.sign_first()
     assert not shop.keys.published(), "services would refuse the champion"
     monkeypatch.undo()
-    assert len(shop.sign_first()) == 3
+    assert shop.sign_first()[1:] == ["version 2 of the store is signed now, as it was found there"]
     assert shop.unsigned() == {}
 
 
@@ -319,17 +324,99 @@ def test_a_mistyped_public_key_is_not_made(signed: Store, tmp_path: Path) -> Non
     fresh.signer()
 
 
-def test_a_key_is_replaced_while_both_are_trusted(signed: Store, tmp_path: Path) -> None:
+@pytest.fixture
+def replacing(signed: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
+    """The store while its key is replaced: both are trusted, and the new private key is in place."""
     other = Keys(tmp_path / "new" / "public.pem", tmp_path / "new" / "private.pem")
     other.make()
-    both = signed.keys._replace(private=other.private)
-    both.public.write_bytes(both.public.read_bytes() + other.public.read_bytes())
-    moved = Store(signed.root, both)
-    moved.open(champion(moved))
-    moved.sign("2", moved.folder("2"))
-    moved.open(champion(moved))
-    Store(signed.root, other).open(champion(moved))
-    assert Store(signed.root, other).unsigned() == {"1": ""}
+    with signed.keys.public.open("ab") as file:
+        file.write(other.public.read_bytes())
+    shutil.copyfile(other.private, signed.keys.private)
+    monkeypatch.setenv("STORE", str(signed.root))
+    monkeypatch.setenv("SIGNING_PUBLIC_KEY", str(signed.keys.public))
+    monkeypatch.setenv("SIGNING_PRIVATE_KEY", str(signed.keys.private))
+    return signed
+
+
+def sign(*words: str) -> Result:
+    return CliRunner().invoke(cli.app, ["sign", *words])
+
+
+def test_a_key_is_replaced_as_the_guide_says(replacing: Store, tmp_path: Path) -> None:
+    with TestClient(create_app(settings(replacing, replacing.keys))) as service:
+        until(service, '"detail":""')
+        assert list(replacing.unsigned()) == ["1", "2"], "the old key is about to go"
+        done = sign()
+        assert (done.exit_code, "Signed version 1, 2 with" in done.output) == (0, True)
+        assert "signed already" in sign().output
+        until(service, '"detail":""')
+    shutil.copyfile(tmp_path / "new" / "public.pem", replacing.keys.public)
+    with TestClient(create_app(settings(replacing, replacing.keys))) as service:
+        until(service, '"detail":""')
+        assert service.get("/model").json()["version"] == "2"
+        replacing.roll_back()
+        while service.get("/model").json()["version"] == "2":
+            service.portal.call(anyio.sleep, 0.02)  # type: ignore[union-attr]
+        until(service, '"detail":""')
+
+
+@pytest.mark.parametrize("forge", FORGED)
+def test_what_no_trusted_key_signed_is_not_signed_without_asking(
+    replacing: Store, forge: Callable[[Store], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither where it was so from the start, nor where somebody changes it in the last moment."""
+
+    @contextmanager
+    def late(path: Path) -> Iterator[None]:
+        forge(replacing)
+        yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "held", late)
+        assert "version 2 changed meanwhile" in str(sign().exception)
+    assert replacing.vouched("2") == b""
+    replacing.sign("1", replacing.folder("1"))
+    asked = sign()
+    assert (asked.exit_code, "Version 2 isn't signed by" in asked.output) == (1, True)
+    assert "Version 1" not in asked.output
+    assert replacing.vouched("2") == b""
+    assert sign("--yes").exit_code == 0
+    replacing.open(champion(replacing))
+
+
+def test_a_version_that_is_promoted_again_gets_the_signature_of_the_new_key(
+    signed: Store, published: Path, tmp_path: Path
+) -> None:
+    other = Keys(tmp_path / "new" / "public.pem", tmp_path / "new" / "private.pem")
+    other.make()
+    signed.keys.public.write_bytes(signed.keys.public.read_bytes() + other.public.read_bytes())
+    Store(signed.root, signed.keys._replace(private=other.private)).publish("2", published)
+    Store(signed.root, other).open(champion(signed))
+
+
+@pytest.mark.parametrize(
+    ("version", "moment"),
+    [("2", "open_model"), ("2", "sha256"), ("3", "shutil.copytree"), ("3", "open_model")],
+)
+def test_nothing_is_signed_that_somebody_swaps_in_the_store(
+    signed: Store, published: Path, monkeypatch: pytest.MonkeyPatch, version: str, moment: str
+) -> None:
+    """Version 2 is in the store already; version 3 is copied there."""
+    step = attrgetter(moment)(store)
+
+    def swap(*args: Any, **more: Any) -> Any:
+        done = step(*args, **more)
+        for path in signed.root.glob(f"versions/*{version}*/manifest.json"):
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"run": "another"}))
+        return done
+
+    monkeypatch.setattr(f"{store.__name__}.{moment}", swap)
+    with suppress(UserError):
+        signed.publish(version, published)
+    with pytest.raises(BrokenModelError, match=r"isn't signed by this project's key|cannot be read"):
+        signed.verify(version)
+    if moment == "shutil.copytree":
+        assert not signed.folder("3").exists(), "it isn't what came from the registry"
 
 
 def test_a_file_that_the_manifest_does_not_name_is_not_signed(signed: Store) -> None:

@@ -76,6 +76,23 @@ def test_with_more_callers_than_turns_each_may_wait_for_one() -> None:
     run(test)
 
 
+def test_who_waits_longest_is_next() -> None:
+    async def test(those: Turns) -> None:
+        for who in "ab":
+            await those.take(who)
+        first, second = asyncio.create_task(those.take("c")), asyncio.create_task(those.take("d"))
+        await asyncio.sleep(0)
+        those.leave("a")
+        await first
+        assert not second.done()
+        those.leave("b")
+        await second
+        for who in "cd":
+            those.leave(who)
+
+    run(test, most=2)
+
+
 def test_who_waits_counts_with_what_its_caller_holds() -> None:
     async def test(those: Turns) -> None:
         for who in "abbb":

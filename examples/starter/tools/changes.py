@@ -36,16 +36,25 @@ class Change:
             for question, given in self.when.items()
         )
 
-    def entry(self) -> str:
-        """The entry in Markdown."""
-        text = " ".join(filter(None, [self.text.strip(), self.do.strip()]))
-        lines = ["- " + text.replace("\n", "\n  ")]
+    def lines(self) -> list[str]:
+        """The entry in Markdown, without a bullet."""
+        lines = [" ".join(filter(None, [self.do.strip(), self.text.strip()]))]
         for old, new in self.files.items():
-            lines.append(f"  - `{old}` is now `{new}`." if new else f"  - `{old}` is removed.")
+            lines.append(f"- `{old}` is now `{new}`." if new else f"- `{old}` is removed.")
         for old, new in self.settings.items():
             what = f"is now `{new}`" if new else "is no longer read"
-            lines.append(f"  - The setting `{old}` {what}.")
-        return "\n".join(lines)
+            lines.append(f"- The setting `{old}` {what}.")
+        return lines
+
+
+def listed(entries: Sequence[Sequence[str]], numbered: bool) -> list[str]:
+    """Write entries as a list; what must be done has numbers, for its order matters."""
+    bullets = [f"{number}. " if numbered else "- " for number in range(1, len(entries) + 1)]
+    return [
+        (" " * len(bullet) if place else bullet) + line
+        for bullet, entry in zip(bullets, entries, strict=True)
+        for place, line in enumerate(entry)
+    ]
 
 
 def read(template: Path) -> list[Change]:
@@ -74,11 +83,14 @@ def report(changes: Sequence[Change], answers: Mapping[str, Any], project: Path,
         return ""
     concerning = [change for change in changes if change.concerns(answers)]
     known = [change for change in concerning if not change.new]
-    to_do = [*(change.entry() for change in known if change.do), *obsolete(project, concerning)]
-    differs = [change.entry() for change in known if not change.do]
+    to_do = [
+        *(change.lines() for change in known if change.do),
+        *([line] for line in obsolete(project, concerning)),
+    ]
+    differs = [change.lines() for change in known if not change.do]
     others, new = len(changes) - len(concerning), len(concerning) - len(known)
-    lines = ["What to do:\n", *to_do, ""] if to_do else []
-    lines += ["What behaves differently:\n", *differs, ""] if differs else []
+    lines = ["What to do:\n", *listed(to_do, numbered=True), ""] if to_do else []
+    lines += ["What behaves differently:\n", *listed(differs, numbered=False), ""] if differs else []
     lines.append(
         f"Not listed here: entries on what is new or mended ({new}) and on other answers ({others})."
     )
@@ -103,4 +115,4 @@ def obsolete(project: Path, changes: Sequence[Change]) -> Iterator[str]:
                 fix = (
                     f"{name} is now {new}: rename it" if new else f"{name} is no longer read: remove the line"
                 )
-                yield f"- {file.name}, line {place}: {fix}."
+                yield f"{file.name}, line {place}: {fix}."

@@ -193,5 +193,6 @@ def _refusal(shape: Shape, frame: pd.DataFrame, target: str) -> str:
         return "no column to learn from"
     counts = frame[target].value_counts()
     if isinstance(frame[target][0], str) and len(counts) > max(2, len(frame) // 5):
-        return "different values in"
+        unique = len(counts) == frame[target].notna().sum()
+        return "is different in every row" if unique else "different values in"
     return ""

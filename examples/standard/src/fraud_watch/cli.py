@@ -1,10 +1,12 @@
 """The command line. Every Makefile verb, CI step and pipeline stage ends here."""
 
+import errno
 import gc
 import json
 import logging
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import threading
@@ -13,7 +15,7 @@ import traceback
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -124,24 +126,26 @@ def rollback() -> None:
 
 @app.command()
 def sign(yes: Annotated[bool, typer.Option("--yes", help="Sign without asking.")] = False) -> None:
-    """Sign the champion and earlier versions that have no valid signature.
+    """Sign the champion and earlier versions that the private key here has not signed.
 
-    Use it once after upgrading, or after replacing the key.
+    Use it once after upgrading, or after replacing the key. It asks about those that no trusted key signed.
     """
     from .kit.files import held
     from .kit.store import Store
 
     store = Store(Settings().store)
     store.ready()
-    shown = [version for version, why in store.unsigned().items() if not why]
+    shown = [version for version, why in store.unsigned().items() if not (why or store.vouched(version))]
     for version in shown:
-        console.print(f"Version [bold]{version}[/] isn't signed: {escape(str(store.folder(version)))}")
+        what = f"isn't signed by a key that this project trusts: {store.folder(version)}"
+        console.print(f"Version [bold]{version}[/] {escape(what)}", soft_wrap=True)
     if shown and not yes:
         typer.confirm("Sign what is in the store now?", abort=True)
     with held(store.pointer):
         store.ready()
         champion, found = store.champion(), store.unsigned()
-        signed = [version for version in shown if found.get(version) == ""]
+        able = {version: store.vouched(version) for version, why in found.items() if not why}
+        signed = {version: manifest for version, manifest in able.items() if manifest or version in shown}
         if made := store.sign_all(signed):
             console.print(escape(made), soft_wrap=True)
     if signed:
@@ -151,6 +155,8 @@ def sign(yes: Annotated[bool, typer.Option("--yes", help="Sign without asking.")
         console.print(f"[yellow]![/] {escape(why)}", soft_wrap=True)
     if champion and (reason := found.get(champion.version)):
         raise UserError(f"{reason}. Promote it again, or another version")
+    if unseen := able.keys() - signed.keys():
+        raise UserError(f"version {', '.join(sorted(unseen))} changed meanwhile: run this again")
     if not found:
         console.print("All versions that may serve are signed already.")
 
@@ -175,6 +181,9 @@ def serve() -> None:
     from .kit.serve.parts import create_app
 
     here = Settings()
+    if _taken(here.host, here.port):
+        there = f"another program listens on {here.host}:{here.port}"
+        _refuse(f"{there}. Stop it, or set PORT to a free port, as in: PORT={here.port + 1} make serve", 3)
     if sys.stdout.isatty() and SCHEMA.exists():
         typer.echo(f"Documentation: http://{here.host}:{here.port}/docs\nA call to paste:\n")
         call()
@@ -188,6 +197,7 @@ def serve() -> None:
         host=here.host,
         port=here.port,
         http=wire.BoundedProtocol,
+        proxy_headers=bool(here.forwarded_allow_ips),
         forwarded_allow_ips=here.forwarded_allow_ips,
         log_config=None,
         access_log=False,
@@ -295,9 +305,24 @@ def run(command: Callable[[], object] = app) -> None:
         _refuse(f"the registry failed: {why}. Check MLFLOW_TRACKING_URI, then try again")
 
 
-def _refuse(why: str) -> None:
+def _refuse(why: str, status: int = 2) -> None:
     Console(stderr=True, highlight=False).print(f"[red]✗[/] {escape(why)}", soft_wrap=True)
-    sys.exit(2)
+    sys.exit(status)
+
+
+def _taken(host: str, port: int) -> bool:
+    """Whether another program listens there; other errors of an address are the server's to report."""
+    with suppress(socket.gaierror):
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            try:
+                with socket.socket(family, kind, protocol) as probe:
+                    if os.name == "posix":  # elsewhere, this would share the port with whoever listens
+                        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind(address)
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    return True
+    return False
 
 
 def _champion(version: str, what: str) -> None:

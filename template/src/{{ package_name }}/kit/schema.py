@@ -22,10 +22,11 @@ class File(Part):
     """A YAML file of the project, checked to the key."""
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read and check the file; an error names the file, the key and what is allowed."""
+    def load(cls, path: Path, content: bytes | None = None) -> Self:
+        """Check the file, or its bytes; an error names the file, the key and what is allowed."""
         try:
-            return cls.parse(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
+            text = (path.read_bytes() if content is None else content).decode()
+            return cls.parse(yaml.safe_load(text), str(path))
         except FileNotFoundError:
             raise UserError(f"{path} is missing: is this the project's folder?") from None
         except (yaml.YAMLError, ValueError) as error:

@@ -1,5 +1,6 @@
 """What computes the predictions: a plan where it says what scikit-learn says, else scikit-learn itself."""
 
+import io
 import json
 import timeit
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from .predictor import (
     BrokenModelError,
     Choice,
     Engine,
+    Files,
     Manifest,
     dump,
     made,
@@ -63,23 +65,23 @@ def _without_arrays(node: Any, arrays: dict[str, NDArray[Any]]) -> Any:
     return [_without_arrays(value, arrays) for value in node] if isinstance(node, list | tuple) else node
 
 
-def load(folder: Path, manifest: Manifest) -> Engine:
+def load(files: Files, manifest: Manifest) -> Engine:
     """The engine of a stored model."""
     if manifest.engine == "plan":
-        return _plan(folder)
+        return _plan(files)
     if not find_spec("skops"):
-        what = f"{folder} is served by scikit-learn ({manifest.why}), and skops is not installed here"
+        what = f"{files.folder} is served by scikit-learn ({manifest.why}), and skops is not installed here"
         raise BrokenModelError(f"{what}: {INSTALL}")
-    return restored(folder)
+    return restored(files)
 
 
-def _plan(folder: Path) -> Engine:
+def _plan(files: Files) -> Engine:
     def whole(node: Spec) -> Any:
         return arrays[node["array"]] if node.keys() == {"array"} else node
 
-    with np.load(folder / "plan.npz", allow_pickle=False) as file:
+    with np.load(io.BytesIO(files["plan.npz"]), allow_pickle=False) as file:
         arrays = dict(file)
-    return Plan(json.loads((folder / "plan.json").read_bytes(), object_hook=whole))
+    return Plan(json.loads(files["plan.json"], object_hook=whole))
 
 
 def needs(folder: Path) -> str:
@@ -113,7 +115,7 @@ def choose(schema: Schema, decision: dict[str, float], estimator: Any, held: Col
     except Exception as error:  # a plan reads scikit-learn's inner names, which another version may change
         why = f"no plan can be made of it: {error!r}{slow}"
     else:
-        why = f"it says what scikit-learn says, to {worst:.1g}, on {probed} rows{slow}"
+        why = f"its answers equal those of scikit-learn, to {worst:.1g}, on {probed} rows{slow}"
         needed = ("fallback",) if pandas else ()
         return Choice("plan", plan, spec, why, needed, *_told(micros, engine_difference=worst))
     return Choice("sklearn", reference, estimator, why, ("fallback",), *_told(micros))

@@ -228,7 +228,7 @@ def write_card(
     decided = ", ".join(f"{name} {value:.4g}" for name, value in manifest.decision.items())
     order = f", none newer than the test rows by `{schema.time}`" if params.split.how == "time" else ""
     told |= {
-        "meaning": schema.target.meaning or schema.problem,
+        "meaning": schema.target.meaning and f" ({schema.target.meaning})",
         "folds": ", ".join(f"{score:.3f}" for score in report.fold_scores),
         "figures": _table(("figure", "value", "interval", *report.beside), figures),
         "decided": decided

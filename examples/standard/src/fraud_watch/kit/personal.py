@@ -6,7 +6,7 @@ file of a model: the model alone does not show which values it knows.
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
@@ -100,8 +100,8 @@ def seal(schema: Schema, folder: Path) -> None:
         (folder / SEAL).write_text(json.dumps({"key": _hash(CHECKED)}), encoding="utf-8")
 
 
-def check(schema: Schema, folder: Path) -> None:
+def check(schema: Schema, files: Mapping[str, bytes]) -> None:
     """Refuse a model that was trained with another key: it would know no value."""
-    if schema.hashed and json.loads((folder / SEAL).read_bytes()).get("key") != _hash(CHECKED):
+    if schema.hashed and json.loads(files[SEAL]).get("key") != _hash(CHECKED):
         what = "the model was trained with a different PII_KEY"
         raise UserError(f"{what}: set the key that was used for training, or train and promote again")

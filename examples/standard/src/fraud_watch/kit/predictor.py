@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +31,23 @@ Engine = Callable[[Columns], Numbers]
 TOLERANCE = 1e-9
 """How far two figures may lie apart and count as equal, relative to one and the figure."""
 SKOPS = "model.skops"
+PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""The name of a file or folder, which leads nowhere else."""
 
 
 class BrokenModelError(UserError):
     """The files of a model are not what was written, or do not compute here what they did in training."""
+
+
+class Files(dict[str, bytes]):
+    """The files that a model's manifest names, as they were when their hashes were checked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __missing__(self, name: str) -> bytes:
+        what = f"{self.folder / 'manifest.json'} doesn't name {name}, which the model needs"
+        raise BrokenModelError(f"{what}: train and promote again")
 
 
 def now() -> str:
@@ -52,7 +65,7 @@ class Manifest(Part):
     why: str = ""
     needs: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
-    files: dict[str, str] = Field(default_factory=dict)
+    files: dict[PlainName, str] = Field(default_factory=dict)
 
 
 class Model(NamedTuple):
@@ -144,12 +157,12 @@ def dump(estimator: Any, path: Path) -> tuple[str, ...]:
     return tuple(sorted(skops.io.get_untrusted_types(file=path)))
 
 
-def restored(folder: Path) -> Engine:
+def restored(files: Files) -> Engine:
     """Load a stored estimator as an engine. Types that nobody trusts are not loaded."""
     import skops.io
 
     # The file's own types, not those that the manifest names: whoever wrote the file wrote the manifest too.
-    types = skops.io.get_untrusted_types(file=folder / SKOPS)
+    types = skops.io.get_untrusted_types(data=files[SKOPS])
     if unknown := trust.foreign(types):
         raise BrokenModelError(trust.refusal(unknown))
-    return sklearn(skops.io.load(folder / SKOPS, trusted=types))
+    return sklearn(skops.io.loads(files[SKOPS], trusted=types))

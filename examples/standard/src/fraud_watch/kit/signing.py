@@ -193,9 +193,8 @@ class Keys(NamedTuple):
             replace(self.public, _text(self.signer().public_key()).decode())
             return note
 
-    def sign(self, version: str, folder: Path) -> None:
-        """Write a version's signature into its folder."""
-        manifest = (folder / "manifest.json").read_bytes()
+    def sign(self, version: str, folder: Path, manifest: bytes) -> None:
+        """Write the signature of a version's manifest into its folder."""
         signature = self.signer().sign(message(version, manifest))
         replace(folder / SIGNATURE, base64.b64encode(signature).decode() + "\n")
 

@@ -9,18 +9,17 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from . import UserError, engine, personal
 from .columns import Columns, Part
 from .files import replace
-from .predictor import TOLERANCE, BrokenModelError, Choice, Manifest, Model, now
+from .predictor import TOLERANCE, BrokenModelError, Choice, Files, Manifest, Model, PlainName, now
 from .schema import Schema
 from .settings import Settings
 from .signing import SIGNATURE, Keys
@@ -43,17 +42,21 @@ def write(folder: Path, schema_file: Path, manifest: Manifest, choice: Choice, s
 
 
 def open_model(folder: Path, expected: str | None = None) -> Model:
-    """Open a model after checking every hash, and that it predicts here what it did in training."""
-    path = folder / "manifest.json"
+    """Open a model after checking every hash, and that it predicts here what it did in training.
+
+    Each file is read once, so that what is loaded is what was hashed, even if somebody changes it meanwhile.
+    """
+    path, files = folder / "manifest.json", Files(folder)
     try:
         content = path.read_bytes()
-        if expected and hashlib.sha256(content).hexdigest() != expected:
+        if expected and _hash(content) != expected:
             raise BrokenModelError(f"{path} is not the one that was promoted")
         manifest = Manifest.model_validate_json(content)
         for name, digest in manifest.files.items():
-            if sha256(folder / name) != digest:
+            files[name] = (folder / name).read_bytes()
+            if _hash(files[name]) != digest:
                 raise BrokenModelError(f"{folder / name} has changed since it was written")
-        parity = json.loads((folder / "parity.json").read_bytes())
+        parity = json.loads(files["parity.json"])
     except OSError as error:
         raise BrokenModelError(f"{error.filename} cannot be read: {error.strerror}") from None
     except ValidationError as error:
@@ -61,8 +64,9 @@ def open_model(folder: Path, expected: str | None = None) -> Model:
     except ValueError as error:
         raise BrokenModelError(f"{folder / 'parity.json'} is no JSON: {error}") from None
     try:
-        model = Model(Schema.load(folder / "schema.yaml"), manifest, engine.load(folder, manifest))
-        personal.check(model.schema, folder)
+        schema = Schema.load(folder / "schema.yaml", files["schema.yaml"])
+        model = Model(schema, manifest, engine.load(files, manifest))
+        personal.check(schema, files)
         off = np.abs(model.raw(model.validated(parity["records"])) - np.array(parity["outputs"]))
     except BrokenModelError:
         raise
@@ -78,20 +82,20 @@ def open_model(folder: Path, expected: str | None = None) -> Model:
 
 
 def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return _hash(path.read_bytes())
 
 
-Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-"""The name of a folder in the store, which leads nowhere else."""
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 class Champion(Part):
     """The version that serves, the hash of its manifest, and those that served before it, latest last."""
 
-    version: Version
+    version: PlainName
     manifest: str
     since: str
-    before: tuple[Version, ...] = ()
+    before: tuple[PlainName, ...] = ()
 
 
 class Store:
@@ -127,12 +131,13 @@ class Store:
         """Return the hash of a version's manifest after checking its signature; None without a key."""
         if not self.keys.exist():
             return None
-        return hashlib.sha256(self.keys.verify(version, self.folder(version))).hexdigest()
+        return _hash(self.keys.verify(version, self.folder(version)))
 
-    def sign(self, version: str, folder: Path) -> None:
-        """Sign a model whose manifest names every file."""
-        _all_named(folder)
-        self.keys.sign(version, folder)
+    def sign(self, version: str, folder: Path, manifest: bytes = b"") -> None:
+        """Sign a model whose manifest names every file: this manifest, or else that of the folder."""
+        manifest = manifest or (folder / "manifest.json").read_bytes()
+        _all_named(folder, Manifest.model_validate_json(manifest))
+        self.keys.sign(version, folder, manifest)
 
     def servable(self) -> dict[str, str | None]:
         """Return the champion, with its manifest's hash, and the versions before it; latest last."""
@@ -149,27 +154,38 @@ class Store:
             raise UserError(f"{what}: fetch it from the repository (git pull), or set another STORE")
 
     def unsigned(self) -> dict[str, str]:
-        """Return the versions that may serve without a valid signature, and why one can't get it, or ""."""
+        """Return the versions that may serve and have no signature of the private key here.
+
+        With each comes why it can't get one, or "". A signature of another key counts only until that key is
+        replaced, also while both are trusted.
+        """
         found = {}
         for version, manifest in self.servable().items():
             folder = self.folder(version)
-            try:
-                self.keys.verify(version, folder)
-            except BrokenModelError:
+            if not self.keys.signed(version, folder):
                 found[version] = ""
                 try:
-                    open_model(folder, manifest)
-                    _all_named(folder)
+                    _all_named(folder, open_model(folder, manifest).manifest)
                 except BrokenModelError as error:
                     found[version] = f"version {version} isn't signed: it can't be opened here ({error})"
         return found
 
-    def sign_all(self, versions: Iterable[str]) -> str:
-        """Sign versions of the store. Say which key was made for it, where there was none."""
+    def vouched(self, version: str) -> bytes:
+        """Return the manifest of a version that any of the project's keys signed; empty if none did."""
+        try:
+            return self.keys.verify(version, self.folder(version))
+        except BrokenModelError:
+            return b""
+
+    def sign_all(self, versions: Mapping[str, bytes]) -> str:
+        """Sign versions of the store: this manifest of each, or that of its folder where it is empty.
+
+        Say which key was made for it, where there was none.
+        """
 
         def sign() -> None:
-            for version in versions:
-                self.sign(version, self.folder(version))
+            for version, manifest in versions.items():
+                self.sign(version, self.folder(version), manifest)
 
         made = self.keys.make(sign)
         if not made:
@@ -185,7 +201,7 @@ class Store:
             return []
         self.ready()
         found = self.unsigned()
-        made = self.sign_all([version for version, why in found.items() if not why])
+        made = self.sign_all({version: b"" for version, why in found.items() if not why})
         done = "version {} of the store is signed now, as it was found there"
         return [made, *(why or done.format(version) for version, why in found.items())]
 
@@ -193,11 +209,13 @@ class Store:
         """Copy a model's files in, unless they are there whole; they appear at once, or not at all."""
         target = self.folder(version)
         target.parent.mkdir(parents=True, exist_ok=True)
+        # Signed is what comes from the source, and not what somebody puts into the store meanwhile.
+        manifest = (source / "manifest.json").read_bytes()
         with suppress(BrokenModelError):
             open_model(target)
-            if sha256(target / "manifest.json") == sha256(source / "manifest.json"):
+            if sha256(target / "manifest.json") == _hash(manifest):
                 if self.keys.exist():
-                    self.sign(version, target)
+                    self.sign(version, target, manifest)
                 return
             raise UserError(f"the store holds another version {version}, from another registry than this one")
         draft = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=target.parent))
@@ -205,9 +223,9 @@ class Store:
             shutil.copytree(source, draft, dirs_exist_ok=True)
             # Readable by the service, which may run as somebody else.
             draft.chmod(0o755)
-            open_model(draft)
+            open_model(draft, _hash(manifest))
             if self.keys.exist():
-                self.sign(version, draft)
+                self.sign(version, draft, manifest)
             for path in draft.iterdir():
                 _sync(path)
             if target.exists():
@@ -237,9 +255,8 @@ class Store:
         return self.point(version, tuple(before))
 
 
-def _all_named(folder: Path) -> None:
+def _all_named(folder: Path, manifest: Manifest) -> None:
     """Refuse a model with a file that its manifest, which is what is signed, doesn't name."""
-    manifest = Manifest.model_validate_json((folder / "manifest.json").read_bytes())
     known = {*manifest.files, "manifest.json", SIGNATURE}
     if more := sorted(p.name for p in folder.iterdir() if p.name not in known and p.name[0] != "."):
         raise BrokenModelError(f"{folder} isn't signed: its manifest doesn't name {', '.join(more)}")

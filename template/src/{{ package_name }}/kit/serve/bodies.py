@@ -17,13 +17,8 @@ RATE, SLACK = 5_000, 2.0
 UTF8_JSON = re.compile(rb'application/json\s*(;\s*charset="?utf-?8"?\s*)?', re.IGNORECASE).fullmatch
 
 
-async def read_json(call: "Call", receive: Receive, most: int) -> bytes:
-    """The whole body, if it says to be JSON."""
-    only_json(call.headers)
-    return await read(call, receive, most)
-
-
 def only_json(headers: Mapping[bytes, bytes]) -> None:
+    """Refuse a body that does not say to be JSON."""
     kind = headers.get(b"content-type", b"application/json")
     if kind != b"application/json" and not UTF8_JSON(kind):
         raise Refusal(415, "Not JSON", "Send application/json in UTF-8")

@@ -1,7 +1,7 @@
 """Turns: how many requests are at work at once, and whose they are."""
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 
 from . import Refusal
 
@@ -14,7 +14,7 @@ class Turns:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.held: Counter[str] = Counter()
+        self.held: dict[str, int] = {}
         self.taken = 0
         self.waiting: deque[tuple[str, asyncio.Future[None]]] = deque()
 
@@ -24,7 +24,7 @@ class Turns:
             self._give(who)
             return
         callers = {who, *self.held, *(other for other, _ in self.waiting)}
-        mine = self.held[who] + sum(other == who for other, _ in self.waiting)
+        mine = self.held.get(who, 0) + sum(other == who for other, _ in self.waiting)
         if len(self.waiting) >= self.most or mine * len(callers) >= self.most:
             raise busy()
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -45,17 +45,17 @@ class Turns:
     def leave(self, who: str) -> None:
         """Give a turn back; the first who waits has it."""
         self.taken -= 1
-        self.held[who] -= 1
-        if not self.held[who]:
-            del self.held[who]
-        if self.waiting and self.taken < self.most:
+        left = self.held.pop(who) - 1
+        if left:
+            self.held[who] = left
+        if self.waiting:
             first, turn = self.waiting.popleft()
             self._give(first)
             turn.set_result(None)
 
     def _give(self, who: str) -> None:
         self.taken += 1
-        self.held[who] += 1
+        self.held[who] = self.held.get(who, 0) + 1
 
 
 def busy() -> Refusal:

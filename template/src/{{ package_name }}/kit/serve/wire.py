@@ -66,14 +66,21 @@ class Dropped(list[tuple[bytes, bytes]]):
         """Keep nothing."""
 
 
+NOTHING = Dropped()
+
+
 class BoundedProtocol(HttpToolsProtocol):
-    """As uvicorn's own. What comes in one piece, as nearly all requests do, costs next to nothing more."""
+    """Uvicorn's protocol with bounds.
+
+    What runs for every request costs as little as possible: its own methods are called by name, which takes
+    half the time of ``super()``.
+    """
 
     unfinished: set["BoundedProtocol"] = set()  # noqa: RUF012 - all connections of the process share it
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self.in_head = False
+        self.in_head = self.upgrade_ignored = False
         self.bytes_of_no_body = 0
         self.deadline: asyncio.TimerHandle | None = None
 
@@ -82,30 +89,34 @@ class BoundedProtocol(HttpToolsProtocol):
         connections.made(self)
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
+        HttpToolsProtocol.on_response_complete(self)
         if self.cycle.response_complete and not self.in_head and not self.transport.is_closing():
             connections.idle[self] = None
 
     def on_message_begin(self) -> None:
         self.in_head = True
         connections.idle.pop(self, None)
-        super().on_message_begin()
+        HttpToolsProtocol.on_message_begin(self)
 
     def on_headers_complete(self) -> None:
-        self._head_ended()
-        super().on_headers_complete()
-        if not self.parser.should_upgrade():
+        self.in_head = False
+        if self.deadline is not None:
+            self._head_ended()
+        HttpToolsProtocol.on_headers_complete(self)
+        if self.parser.should_upgrade():
+            self.upgrade_ignored = not self._should_upgrade()
+        else:
             # The application has the list by now; what follows a body in chunks is dropped.
-            self.headers = Dropped()
+            self.headers = NOTHING
 
     def on_body(self, body: bytes) -> None:
         self.bytes_of_no_body = 0
-        super().on_body(body)
+        HttpToolsProtocol.on_body(self, body)
 
     def on_message_complete(self) -> None:
-        if not self._upgrade_ignored():
+        if not self.upgrade_ignored:
             self.bytes_of_no_body = 0
-            super().on_message_complete()
+            HttpToolsProtocol.on_message_complete(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_ended()
@@ -116,25 +127,24 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self.bytes_of_no_body += len(data)
         while data:
-            data = self._fed(data)
-        if not self.transport.is_closing():
+            try:
+                self.parser.feed_data(data)
+                data = b""
+            except httptools.HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
+                data = b""
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._upgraded(data[upgrade.args[0] :])
+        if self.in_head or self.bytes_of_no_body > HEAD_BYTES:
             self._bounded()
 
-    def _fed(self, data: bytes) -> bytes:
-        """Parse a piece; what is left of it where a request offered another protocol."""
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
-        except httptools.HttpParserUpgrade as upgrade:
-            if self._upgrade_ignored():
-                return self._go_on(data[upgrade.args[0] :])
-            connections.lost(self)
-            self.handle_websocket_upgrade()
+    def _upgraded(self, rest: bytes) -> bytes:
+        """A request offered another protocol. Return what is still to be parsed."""
+        if self.upgrade_ignored:
+            return self._go_on(rest)
+        connections.lost(self)
+        self.handle_websocket_upgrade()
         return b""
-
-    def _upgrade_ignored(self) -> bool:
-        return bool(self.parser.should_upgrade()) and not self._should_upgrade()
 
     def _go_on(self, rest: bytes) -> bytes:
         """Read the request on in HTTP/1.1, as a server may that does not know the other protocol.
@@ -144,15 +154,18 @@ class BoundedProtocol(HttpToolsProtocol):
         """
         framing = [(n, v) for n, v in self.headers if n in (b"content-length", b"transfer-encoding")]
         lines = [b"POST / HTTP/1.1", *(name + b": " + value for name, value in framing), b"", b""]
-        self.headers = Dropped()
+        self.upgrade_ignored = False
+        self.headers = NOTHING
         self.parser = httptools.HttpRequestParser(Continued(self))
         return b"\r\n".join(lines) + rest
 
     def _bounded(self) -> None:
-        """A piece has ended, perhaps in the middle of the headers."""
+        """A piece has ended in the middle of the headers, or with too many of them."""
+        if self.transport.is_closing():
+            return
         if self.bytes_of_no_body > HEAD_BYTES:
             self._refuse(431)
-        elif self.in_head and self.deadline is None:
+        elif self.deadline is None:
             if len(self.unfinished) >= UNFINISHED:
                 self._refuse(503)
                 return

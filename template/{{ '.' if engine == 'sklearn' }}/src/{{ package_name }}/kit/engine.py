@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from .columns import Columns
-from .predictor import SKOPS, BrokenModelError, Choice, Engine, Manifest, dump, restored, sklearn
+from .predictor import SKOPS, BrokenModelError, Choice, Engine, Files, Manifest, dump, restored, sklearn
 from .schema import Schema
 
 
@@ -18,9 +18,9 @@ def save(folder: Path, choice: Choice) -> tuple[str, ...]:
     return dump(choice.holds, folder / SKOPS)
 
 
-def load(folder: Path, manifest: Manifest) -> Engine:
+def load(files: Files, manifest: Manifest) -> Engine:
     """The engine of a stored model."""
     if manifest.engine != "sklearn":
-        made = f"{folder} was made for the engine {manifest.engine}, which this project has not"
+        made = f"{files.folder} was made for the engine {manifest.engine}, which this project has not"
         raise BrokenModelError(f"{made}: train and promote again")
-    return restored(folder)
+    return restored(files)

@@ -63,7 +63,7 @@ class Auth(Part):
         else:
             here = self.access.environment == DEVELOPMENT
             self.keys = {key.sha256: key for key in keys if here or not key.development}
-            log.info("%d keys", len(self.keys))
+            log.info("number of valid keys: %d", len(self.keys))
         try:
             self.labellers = may_label(self.access.keys)
         except UserError as error:

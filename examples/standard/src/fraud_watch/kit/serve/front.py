@@ -7,7 +7,7 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
@@ -15,16 +15,17 @@ from prometheus_client.registry import Collector
 from pydantic import TypeAdapter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..schema import Schema
 from ..settings import Settings
 from . import PROBLEM_JSON, Refusal, refusal
-from .bodies import read, read_json, replayed, too_slow
+from .bodies import only_json, read, replayed, too_slow
 from .logs import Requests
 from .repeated import Repeated, aside
 from .telemetry import Metrics
 from .turns import Turns, busy
 
 if TYPE_CHECKING:
-    from .app import Live
+    from .app import Live, Serving
 
 OPEN = {"/", "/docs", "/metrics", "/openapi.json"}
 """Public paths: the documentation of the API, and metrics."""
@@ -43,8 +44,9 @@ LAST_WORD = 1.0
 """Seconds to send the refusal of a request that took too long."""
 MOST_LINES = 50_000
 """Lines of the access log that may wait to be written: of more, the oldest are dropped."""
+IDS_AT_ONCE = 256
 SANE = re.compile(rb"[A-Za-z0-9._:-]{1,64}").fullmatch
-to_json = TypeAdapter(Any).dump_json
+to_json = TypeAdapter(Any).serializer.to_json
 JSON_HEADER = (b"content-type", b"application/json")
 SAFE: list[tuple[bytes, bytes]] = [
     (b"x-content-type-options", b"nosniff"),
@@ -55,15 +57,29 @@ PAGE = (b"content-security-policy", b"default-src 'self' 'unsafe-inline'; img-sr
 """The policy for ``/docs``, a page with an inline script."""
 
 
+def random_ids() -> Iterator[str]:
+    """Yield ids of 128 random bits: a caller who cannot see an id cannot guess it either.
+
+    Random bytes are drawn for many ids at once. Each draw is a system call in which other threads take over.
+    """
+    while True:
+        digits = secrets.token_hex(16 * IDS_AT_ONCE)
+        yield from (digits[at : at + 32] for at in range(0, len(digits), 32))
+
+
+ids = random_ids()
+
+
 class Call:
     """One request, as parts see it; ``caller`` and ``version`` are empty until they are known.
 
     ``labels_all``: whether the caller may label predictions that other callers asked for.
+    ``schema``: that of the model that answers the call, or serves meanwhile; None before the first model.
     """
 
     __slots__ = (
         *("began", "caller", "client", "headers", "id", "labels_all", "method", "overdue"),
-        *("path", "read", "reading", "size", "status", "task", "turn", "version"),
+        *("path", "read", "reading", "schema", "size", "status", "task", "turn", "version"),
     )
 
     def __init__(self, scope: Scope) -> None:
@@ -73,13 +89,13 @@ class Call:
         self.client: str = scope["client"][0] if scope.get("client") else ""
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id")
-        # 128 bits: a caller who cannot see an id cannot guess it either.
-        self.id = given.decode() if given and SANE(given) else secrets.token_hex(16)
+        self.id = given.decode() if given and SANE(given) else next(ids)
         self.caller = self.version = self.turn = ""
         self.size = self.status = 0
         self.reading = 0.0
         self.read = self.overdue = False
         self.labels_all = True
+        self.schema: Schema | None = None
         self.task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
 
 
@@ -132,6 +148,8 @@ class Front:
         self.calls: set[Call] = set()
         self.turns = Turns(settings.max_in_flight)
         self.hot = {"/predict": self.one, "/predict/batch": self.many}
+        self.paths = {*self.hot}
+        """Names of requests in metrics and logs. Any other path is ``other``: a caller could invent many."""
         self.admits = [part.admit for part in parts if type(part).admit is not Part.admit]
         self.answered = [part.answered for part in parts if type(part).answered is not Part.answered]
         self.ended = [part.ended for part in parts if type(part).ended is not Part.ended]
@@ -145,7 +163,8 @@ class Front:
             if call.path not in PROBES:
                 await self.admit(call, len(scope["headers"]))
             if route:
-                body = await read_json(call, receive, self.most())
+                only_json(call.headers)
+                body = await read(call, receive, self.most())
                 answer = await route(call, body)
                 await reply(call, send, 200, answer, JSON_HEADER)
                 for answered in self.answered:
@@ -166,7 +185,7 @@ class Front:
             self.calls.discard(call)
             if call.turn:
                 self.turns.leave(call.turn)
-            self.end(call, scope)
+            self.end(call)
 
     async def admit(self, call: Call, headers: int) -> None:
         """Bound the requests in flight: of too many, the new ones get a 503."""
@@ -188,15 +207,19 @@ class Front:
 
     async def one(self, call: Call, body: bytes) -> bytes:
         """Predict for one record."""
-        serving = self.live.now()
-        call.version = serving.version
+        serving = self.take_up(call)
         record = serving.reader.one(body)
         return to_json(await serving.answer(record))
 
+    def take_up(self, call: Call) -> "Serving":
+        """Return the model that answers a call."""
+        serving = self.live.now()
+        call.version, call.schema = serving.version, serving.model.schema
+        return serving
+
     async def many(self, call: Call, body: bytes) -> bytes:
         """Predict for many records. One wrong record refuses them all; the error has its index."""
-        serving = self.live.now()
-        call.version = serving.version
+        serving = self.take_up(call)
         answers = await asyncio.to_thread(lambda: serving.answers(serving.reader.many(body)))
         return to_json({"predictions": answers})
 
@@ -214,16 +237,17 @@ class Front:
             # Read here: FastAPI answers any error while it reads with a plain 400.
             receive = replayed(await read(call, receive, self.most()), receive)
         call.read = True
+        call.schema = self.live.serving.model.schema if self.live.serving else None
         scope["call"] = call
         await self.app(scope, receive, headed)
 
-    def end(self, call: Call, scope: Scope) -> None:
+    def end(self, call: Call) -> None:
         """Record a request that is over in metrics and logs."""
-        route = call.path if call.path in self.hot else getattr(scope.get("route"), "path", "other")
+        route = call.path if call.path in self.paths else "other"
         seconds = time.perf_counter() - call.began
         self.metrics.ended.append((route, call.status, seconds))
-        who, what = (call.id, call.caller), (call.method, route, call.status, call.version)
-        self.requests.append((time.time(), seconds, *who, *what))
+        about = (call.id, call.caller, call.method, route, call.status, call.version)
+        self.requests.append((time.time(), seconds, *about))
         for ended in self.ended:
             ended(call)
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Container, Sized
 from contextlib import suppress
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Depends, Request
 from prometheus_client import Counter, Gauge
@@ -22,13 +22,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from .. import UserError, task
 from ..reader import no_key_twice
 from ..schema import Schema
-from ..settings import Environment, Settings
-from ..store import Store
+from ..settings import Environment
 from . import FieldError, Refusal, documented, refusal
 from .bodies import only_json, too_large
 from .front import Call, Part
 from .logdb import DEFAULT, FAULTS, Database, Label, Row
-from .repeated import Repeated, aside
+from .repeated import aside
 
 log = logging.getLogger(__name__)
 TICK = 0.2
@@ -39,8 +38,6 @@ LAST = 8.0
 """Seconds that the end of the service waits for the last write."""
 LOOKS = 10
 """Minutes for which the clock must say the same before anything is deleted for its age."""
-LOOK = 1.0
-"""Seconds between two looks at which model is the champion."""
 ROWS = 500
 ENTRY = 500
 """Bytes that a request takes in the buffer, beside its body and its answer."""
@@ -49,7 +46,7 @@ LABEL_BYTES = 10_000
 """Bytes that a label's request may take: each of many unknown keys would cost an error."""
 SLOW = 5.0
 JSON: TypeAdapter[Any] = TypeAdapter(Any)
-Entry = tuple[float, str, str, str, bool, bytes, bytes]
+Entry = tuple[float, str, str, str, bool, bytes, bytes, Schema]
 
 
 class Feedback(BaseModel):
@@ -100,13 +97,11 @@ class LogSettings(Environment):
 class Journal(Part):
     def __init__(
         self,
-        here: Settings | None = None,
         own: LogSettings | None = None,
         database: Database | None = None,
     ) -> None:
         self.own = own or LogSettings()
         self.most = self.own.log_buffer_bytes
-        self.store = Store((here or Settings()).store)
         self.database = database or Database(self.own.log_database)
         self.waiting: deque[Entry] = deque()
         self.labels: deque[Label] = deque()
@@ -114,10 +109,8 @@ class Journal(Part):
         self.marks: dict[tuple[str, int, bool, str], Label] = {}
         # Each is added to by one thread alone; their difference is what the buffer holds.
         self.taken = self.freed = self.held = 0
-        self.schemas: dict[str, Schema] = {}
-        self.champions_schema: Schema | None = None
-        self.repeated = [Repeated("Reading what a label may be", LOOK, partial(aside, self.look))]
-        self.hidden: dict[str, set[str]] = {}
+        self.schema: Schema | None = None
+        self.hidden: set[str] = set()
         self.fault = ""
         self.cleaned = 0.0
         self.ends: deque[float] = deque(maxlen=LOOKS)
@@ -140,13 +133,6 @@ class Journal(Part):
 
     async def start(self) -> None:
         self.thread.start()
-        await aside(self.look)
-
-    def look(self) -> None:
-        """Read what a label may be. While the store is damaged or gone, what was known stays."""
-        with suppress(UserError, OSError):
-            if champion := self.store.champion():
-                self.champions_schema = self.schema(champion.version)
 
     async def stop(self) -> None:
         self.stopping.set()
@@ -163,7 +149,8 @@ class Journal(Part):
             return
         self.taken += size
         many = call.path == "/predict/batch"
-        self.waiting.append((time.time(), call.id, call.version, call.caller, many, body, answer))
+        schema = cast(Schema, call.schema)  # that of the model which answered
+        self.waiting.append((time.time(), call.id, call.version, call.caller, many, body, answer, schema))
 
     def feedback(
         self, said: Annotated[Feedback, Depends(sent)], call: Annotated[Call, Depends(call_of)]
@@ -173,9 +160,9 @@ class Journal(Part):
         The prediction need not be in the log yet, so an unknown request id is taken too. A label counts for
         predictions that the same caller asked for, and for all others only if the caller has the right.
         """
-        if self.champions_schema is None:
+        if call.schema is None:
             raise Refusal(503, "Not ready", "No model serves yet, whose schema says what a label may be")
-        label = fitting(self.champions_schema, said.label)
+        label = fitting(call.schema, said.label)
         if len(self.labels) >= MOST_LABELS:
             raise Refusal(503, "The log is full", "Labels wait for the log's database: send it again later")
         whose = call.labels_all, call.caller
@@ -239,12 +226,11 @@ class Journal(Part):
         """Make rows of some of what waits; whether there is anything to write."""
         while self.waiting and len(self.rows) < ROWS:
             entry = self.waiting[0]
-            hidden = self.hidden.get(entry[2])
-            if hidden is None:
-                inputs = self.schema(entry[2]).inputs
-                hidden = self.hidden[entry[2]] = {column.name for column in inputs if column.pii}
             try:
-                self.rows += rows_of(entry, hidden)
+                if self.schema is not entry[7]:
+                    self.hidden = {column.name for column in entry[7].inputs if column.pii}
+                    self.schema = entry[7]
+                self.rows += rows_of(entry, self.hidden)
             except Exception:  # one that is not understood must not stop those behind it
                 log.exception("a request could not be logged")
                 self.dropped.inc()
@@ -263,16 +249,10 @@ class Journal(Part):
         self.rows.clear()
         self.marks.clear()
 
-    def schema(self, version: str) -> Schema:
-        """What a version takes, from its files in the store."""
-        if version not in self.schemas:
-            self.schemas[version] = Schema.load(self.store.folder(version) / "schema.yaml")
-        return self.schemas[version]
-
 
 def rows_of(entry: Entry, hidden: Container[str]) -> list[Row]:
     """One row per record. The JSON is kept as it came, unless there is something to take out of it."""
-    at, name, version, caller, many, body, answer = entry
+    at, name, version, caller, many, body, answer, _ = entry
     if not many and not hidden:
         return [(at, name, 0, version, caller, body.decode(), answer.decode())]
     asked, said = JSON.validate_json(body), JSON.validate_json(answer)

@@ -21,6 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, TypeAdapter
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from .. import UserError
@@ -222,6 +223,7 @@ def create_app(settings: Settings, parts: Sequence[Part] = ()) -> ASGIApp:
     add_routes(app, live, metrics, parts, repeated)
     for router in filter(None, (part.router for part in parts)):
         app.include_router(router)
+    front.paths |= {route.path for route in app.routes if isinstance(route, Route)}
     names = settings.cors_origins.split()
     return CORSMiddleware(front, names, allow_methods=["*"], allow_headers=["*"]) if names else front
 

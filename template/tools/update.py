@@ -5,7 +5,8 @@
 """Update the project to a newer release, or change an answer: `make update`.
 
 It checks before it begins, so that a refusal changes nothing, and lets Copier do the work. Then it locks and
-tests, and says what changed and what to do. Without make: `uv run tools/update.py --help`; uv may be in .tools/bin.
+tests, and says what changed and what to do. Without make: `uv run tools/update.py --help`; uv may be in
+.tools/bin.
 """
 
 import argparse

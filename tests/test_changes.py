@@ -173,6 +173,7 @@ def said(template: Path, new: str = "0.10.0", **answers: str) -> list[str]:
 
 
 def test_what_must_be_done_comes_first_then_what_is_different(template: Path) -> None:
+    """aegis-stack #1029: an update closed a public page, and nothing said so."""
     assert said(template, auth="jwt", limits="none") == [
         "What to do:",
         "1. Issue them again. Only tokens change.",

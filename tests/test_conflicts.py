@@ -1,5 +1,6 @@
 """Conflicts of an update: their sides are named, one side of a hunk is kept, and nothing else is touched."""
 
+import re
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -117,6 +118,14 @@ def test_in_a_makefile_the_marks_are_comments(tmp_path: Path) -> None:
     ]
     content = (tmp_path / "Makefile").read_bytes()
     assert settled(content, "slipway") == b"first\ntheirs 1\nbetween\nlast\n"
+
+
+def test_the_marks_of_v0_3_in_a_makefile_are_settled() -> None:
+    """Its tool put Copier's own marks behind `# `."""
+    marks = re.compile(rb"^(?=<<<|===|>>>)", re.MULTILINE)
+    content = marks.sub(b"# ", COPIER)
+    assert content.count(b"# ") == 6
+    assert settled(content, "yours") == b"first\nmine 1\nbetween\nmine 2\nlast\n"
 
 
 def test_a_hunk_keeps_its_number_when_others_are_settled() -> None:

@@ -351,6 +351,29 @@ def test_an_answer_in_conflict_is_finished_too(project: Path) -> None:
     assert subject == "Slipway 1.0.0 with formatter=ruff, licence=Apache-2.0"
 
 
+@pytest.mark.parametrize("branch", ["", "ARGS=--branch"])
+def test_a_project_in_a_folder_of_a_repository_is_finished(
+    project: Path, tmp_path: Path, branch: str
+) -> None:
+    whole = tmp_path / "whole"
+    shutil.copytree(
+        project, whole / "service", ignore=shutil.ignore_patterns(".git", "__pycache__")
+    )
+    git(whole, "init", "--quiet", "--initial-branch=main")
+    commit(whole)
+    service = whole / "service"
+    shutil.copytree(project.parent / "bin", whole / "bin")
+    write(whole, ".git/info/exclude", "/bin\n")
+    told = typed(service, f"make update {branch} || true")
+    assert "- in conflict: README.md\n" in told or branch
+    assert re.search(r"- README.md, line \d+: hunk 3\n", told)
+    settled(service)
+    assert "All of it is committed" in typed(service, "make update FINISH=1")
+    assert git(whole, "log", "-1", "--format=%s").strip().endswith(TITLE)
+    assert not git(whole, "status", "--porcelain")
+    assert "no update to finish" in typed(service, "make update FINISH=1", status=1)
+
+
 @pytest.mark.parametrize("nothing", ["fresh", "no repository", "no answers"])
 def test_there_must_be_something_to_finish(project: Path, nothing: str) -> None:
     if nothing == "no repository":

@@ -116,6 +116,9 @@ def test_in_a_makefile_the_marks_are_comments(tmp_path: Path) -> None:
         "# =======",
         "# >>>>>>> Slipway 0.3.0, hunk 2",
     ]
+    # So they are in one that an older tool left bare, as soon as a hunk is settled.
+    bare = conflicts.taken(COPIER, "yours", 1, "0.3.0", comment=True)
+    assert bare.count(b"# ") == 3 and b"# >>>>>>> Slipway 0.3.0, hunk 2\n" in bare
     content = (tmp_path / "Makefile").read_bytes()
     assert settled(content, "slipway") == b"first\ntheirs 1\nbetween\nlast\n"
 

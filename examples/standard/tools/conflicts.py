@@ -86,10 +86,10 @@ def name_sides(project: Path, paths: Iterable[str], version: str) -> None:
             file.write_bytes(labelled(file.read_bytes(), version, comment=file.name == "Makefile"))
 
 
-def taken(content: bytes, side: str, number: int | None, version: str) -> bytes:
+def taken(content: bytes, side: str, number: int | None, version: str, comment: bool = False) -> bytes:
     """Keep a side of one hunk; ValueError says why that cannot be done."""
     # Numbered first, else each hunk that is settled would give the next one its number.
-    content = labelled(content, version)
+    content = labelled(content, version, comment)
     found = {hunk.number: hunk for hunk in hunks(content)}
     there = ", ".join(f"{n} (line {hunk.start + 1})" for n, hunk in found.items())
     if not found:

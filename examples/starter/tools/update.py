@@ -192,7 +192,8 @@ def take(options: argparse.Namespace) -> bool:
         raise RefusedError(f"HUNK={options.hunk} is no number")
     number = int(options.hunk) if options.hunk else None
     try:
-        content = conflicts.taken(file.read_bytes(), options.take, number, Origin.of(HERE).version)
+        version, comment = Origin.of(HERE).version, file.name == "Makefile"
+        content = conflicts.taken(file.read_bytes(), options.take, number, version, comment)
     except ValueError as error:
         raise RefusedError(f"{options.file}: {error}") from None
     file.write_bytes(content)

@@ -46,9 +46,10 @@ format: .venv/developer  ## format, and mend what can be mended
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m black .
 
-examples: .venv/developer  ## remake examples/ and docs/questions.md
+examples: .venv/developer  ## remake examples/, docs/questions.md and CHANGELOG.md
 	$(RUN) -m tests.examples
 	$(RUN) -m tests.reference
+	$(RUN) -m slipway.changes
 
 tags: .venv/command  ## make the tags of all releases anew, where a clone came without them
 	@$(RUN) -m slipway tags

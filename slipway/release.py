@@ -11,11 +11,10 @@ from typing import Any
 import yaml
 from packaging.version import Version
 
-from slipway import proof, releases
+from slipway import changes, proof, releases
 from slipway.git import git
 from slipway.refusal import Refusal
 
-CHANGELOG = "CHANGELOG.md"
 PROOF = (sys.executable, "-m", "pytest", "--numprocesses=2")
 """The run of every test, as `make prove`; with proof.SETTINGS it draws as much as each night."""
 
@@ -77,13 +76,8 @@ def objections(checkout: Path, version: str) -> Iterator[str]:
     if version not in (following := next_versions(last)):
         yield f"after {last} comes {', '.join(following[:-1])} or {following[-1]}."
         return
-    part = upgrading((checkout / CHANGELOG).read_text("utf-8"), version)
-    if not part:
-        yield (
-            f"{CHANGELOG} has no part '## {version}' with '### Upgrading' in it: what an "
-            "update changes, which questions are new and what they default to, which "
-            "files move."
-        )
+    yield from unsaid(checkout, version)
+    part = upgrading((checkout / changes.CHANGELOG).read_text("utf-8"), version)
     today = settings((checkout / "copier.yml").read_text("utf-8"))
     for name in sorted(questions(today) - earlier(checkout)):
         if f"`{name}`" not in part:
@@ -94,6 +88,28 @@ def objections(checkout: Path, version: str) -> Iterator[str]:
                 f"copier.yml has a migration of {entry['version']}, which no update to "
                 f"{version} would run."
             )
+
+
+def unsaid(checkout: Path, version: str) -> Iterator[str]:
+    """What docs/changes/ or the changelog does not say of a release, or says wrongly."""
+    page, file = changes.page(checkout), f"{changes.FOLDER}/{version}.yml"
+    entries = changes.releases(checkout)
+    if changes.UNRELEASED in entries:
+        yield (
+            f"{changes.FOLDER}/{changes.UNRELEASED}.yml has entries that no release has: "
+            f"git mv it to {file}, and make examples."
+        )
+    if not upgrading(page, version):
+        yield (
+            f"{file} has no entry under `upgrading`: what an update changes, which questions "
+            "are new and what they default to, which files move."
+        )
+    asked = settings((checkout / "copier.yml").read_text("utf-8"))
+    found = {name: asked[name] for name in questions(asked)}
+    for mistake in changes.mistakes(entries.get(version, {}), found):
+        yield f"{file}: {mistake}."
+    if (checkout / changes.CHANGELOG).read_text("utf-8") != page:
+        yield f"{changes.CHANGELOG} is not what {changes.FOLDER}/ says: make examples."
 
 
 def next_versions(last: Version) -> list[str]:

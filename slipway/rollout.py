@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from slipway.adoption import uv
-from slipway.doctor import origin, published
+from slipway.changes import tool
+from slipway.doctor import Origin, doctor, origin, published
 from slipway.fleet import behind, clone, in_words
 from slipway.git import environment, git, listed
 from slipway.project import ANSWERS_FILE
@@ -31,6 +34,8 @@ class Update:
     conflicts: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     answers: Mapping[str, Any] = field(default_factory=dict)
+    changes: str = ""
+    """What the update changes for this project, as `make update` says it."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ def _updated(repository: str, folder: Path, order: Order) -> Update:
         _move(folder, follows.source, source)
     _copier(folder, order.trust)
     conflicts = _conflicts(folder)
+    tool("conflicts").name_sides(folder, conflicts, newest)
     told = "" if conflicts else _lock(folder)
     git(folder, "add", "--all")
     gone = listed(
@@ -98,6 +104,7 @@ def _updated(repository: str, folder: Path, order: Order) -> Update:
         conflicts=tuple(conflicts),
         removed=tuple(gone),
         answers=settled,
+        changes=_changes(folder, source, follows, newest),
     )
     git(folder, "commit", "--quiet", "--no-verify", "--message", _message(done))
     git(folder, "push", "--quiet", "origin", f"HEAD:refs/heads/{branch}")
@@ -163,6 +170,24 @@ def _lock(folder: Path) -> str:
     )
 
 
+def _changes(folder: Path, source: str, follows: Origin, newest: str) -> str:
+    """What the releases on the way change under the answers of a project."""
+    known, number = tool("changes"), doctor().number
+    crossed = known.between(_entries(source, newest), follows.version, newest, number)
+    answers = {**follows.answers, **origin(folder).answers}
+    place = f"{doctor().address(source)}, {newest}"
+    return str(known.report(crossed, answers, folder, place))
+
+
+@cache
+def _entries(source: str, version: str) -> list[Any]:
+    """The entries of all releases of a template, which a whole fleet follows."""
+    with tempfile.TemporaryDirectory(prefix="slipway-fleet-") as scratch:
+        options = ("--quiet", "--depth=1", "--branch", version, "--")
+        git(Path(scratch), "clone", *options, doctor().address(source), "template")
+        return list(tool("changes").read(Path(scratch, "template")))
+
+
 def _settled_anew(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """Answers that are no longer what they were."""
     return {name: new.get(name) for name in old if new.get(name) != old[name]}
@@ -172,11 +197,14 @@ def _message(done: Update) -> str:
     """What the branch says of itself."""
     parts = [f"Update the template from {done.version} to {done.newest}"]
     lists: dict[str, tuple[str, ...]] = {
-        "Two versions stand in these files; keep the lines that should stay": done.conflicts,
+        "Conflicts, where both sides changed the same lines": done.conflicts,
         "Removed": done.removed,
         "Answers that are new": tuple(f"{n}: {a}" for n, a in done.answers.items()),
     }
     for title, lines in lists.items():
         if lines:
             parts.append("\n".join([f"{title}:", *(f"- {line}" for line in lines)]))
+    parts += [done.changes] if done.changes else []
+    if done.conflicts:
+        parts.append("When the conflicts are settled: make update FINISH=1")
     return "\n\n".join(parts)

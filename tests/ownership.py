@@ -55,6 +55,9 @@ tools/spellings.py               slipway  tests/test_reading.py
 tools/doctor.py                  slipway  tests/test_doctor.py
 tools/doctor_*.py                slipway  tests/test_doctor.py
 tools/lock_images.py             slipway  tests/system/test_lock_images.py
+tools/changes.py                 slipway  tests/test_changes.py
+tools/conflicts.py               slipway  tests/test_conflicts.py
+tools/result.py                  slipway  tests/test_finish.py
 tools/update.py                  slipway  tests/test_make_update.py
 """
 

@@ -76,15 +76,16 @@ def lines_of_code(source: str) -> int:
 @pytest.mark.parametrize("problem", CHOICES["problem"])
 def test_a_project_is_small(problem: str) -> None:
     files, lines = size("starter", problem)
-    # Watched, so that growth is a decision. Of the files four keep it current: the doctor, a part of it, the update and its workflow;
+    # Watched, so that growth is a decision. Of the files seven keep it current: the doctor, a part of it, the update, its three parts
+    # and its workflow;
     # three test files hold arithmetic, five files read other people's tables, nine bound what one caller, one bad file
     # or one bad day can do to the service, three decide which stored models are trusted, five keep personal data out.
     # Where callers label predictions, one file checks who may.
     # A key pair can be lost, mistyped or half made: fifty lines refuse to replace it by another one. A dozen let a new key
     # sign again what serves, and another dozen name a port that is taken.
-    assert files <= 78
+    assert files <= 81
     assert lines <= 3_320
-    assert size("standard", problem)[0] <= 109
+    assert size("standard", problem)[0] <= 112
 
 
 def size(preset: str, problem: str) -> tuple[int, int]:

@@ -21,6 +21,11 @@ from tests.test_org import forked
 light, python = quick.light, quick.python
 NAMES = ("plain", "edited", "answered", "conflicting", "broken")
 BRANCH = "slipway/update-1.1.0"
+CHANGES = """
+upgrading:
+  - {text: All know this.}
+  - {text: Images moved., do: Mount again., when: {container: docker}}
+"""
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,7 @@ def five(folder: Path) -> Path:
         bare = f"{name}.git"
         git(fleet, "clone", "--quiet", "--bare", str(project.folder), bare)
     template.replace("template/README.md.jinja", "\n\n", "\n\nA new line.\n\n")
+    template.write("docs/changes/1.1.0.yml", CHANGES)
     template.release("1.1.0")
     shutil.copytree(fleet, folder / "kept")
     return folder
@@ -174,10 +180,17 @@ def test_an_update_is_a_branch_and_trouble_stays_where_it_is(fleet: Fleet) -> No
         assert yaml.safe_load(fleet.show(name, ANSWERS_FILE))["_commit"] == "1.1.0"
     assert fleet.show("edited", "README.md").endswith("\nOurs.\n")
     assert told["conflicting"]["conflicts"] == ["README.md"]
-    assert "<<<<<<<" in fleet.show("conflicting", "README.md")
+    shown = fleet.show("conflicting", "README.md")
+    assert "<<<<<<< yours, hunk 1\n" in shown and ">>>>>>> Slipway 1.1.0" in shown
     message = git(fleet.folder / "conflicting.git", "log", "-1", "--format=%B", BRANCH)
     assert message.startswith("Update the template from 1.0.0 to 1.1.0\n")
-    assert "- README.md" in message
+    assert "- README.md" in message and "make update FINISH=1" in message
+    assert "What behaves differently:\n\n- All know this.\n" in message
+    assert "on other answers (1)" in message and "Images" not in message
+    bare = fleet.folder / "answered.git"
+    answered = git(bare, "log", "-1", "--format=%B", BRANCH)
+    assert "What to do:\n\n1. Mount again. Images moved.\n" in answered
+    assert "FINISH" not in answered
     assert fleet.refs("broken") == {"main"}
     assert {name: fleet.show(name, "README.md", "main") for name in NAMES} == before
 

@@ -18,20 +18,17 @@ from tests.rendering import ANSWERS_FILE
 from tests.test_migrations import FUNCTION
 
 light, python, tmp_path = quick.light, quick.python, quick.tmp_path
-CHANGELOG = """# Changelog
-
-## Unreleased
-
-Not yet.
-
-## 1.1.0 - 2026-11-01
-
-- The second thing.
-
-## 1.0.0
-
-- The first thing.
-"""
+CHANGES = {
+    "1.0.0": "upgrading: [{text: The first thing.}]",
+    "1.1.0": """
+upgrading:
+  - {text: Tokens have roles now., do: Issue them again., when: {auth: jwt}}
+  - {text: Limits count records., do: Look at your limits., when: {auth: api_key}}
+  - {text: The port has another name., settings: {PORT: LISTEN_PORT}}
+new: [{text: A second thing.}, {text: A third thing.}]
+""",
+    "unreleased": "upgrading: [{text: Not yet.}]",
+}
 LOGDB = f"src/{PACKAGE}/kit/serve/logdb.py"
 
 
@@ -53,9 +50,14 @@ def two(folder: Path) -> tuple[Template, Path]:
     project.commit("locked")
     leaving.unlink()
     (template.folder / "template" / "docs" / "coming.md").write_text("It comes.\n")
-    (template.folder / "CHANGELOG.md").write_text(CHANGELOG)
+    for version, text in CHANGES.items():
+        template.write(f"docs/changes/{version}.yml", text)
     readme = "template/README.md.jinja"
     template.replace(readme, "## Two commands", "## The two commands")
+    template.replace(readme, "## Your own data", "## The data of your own")
+    template.replace(readme, "A machine with Python", "Any machine with Python")
+    tool = "template/tools/update.py"
+    template.replace(tool, '"""Update the project', '"""Bring the project')
     template.replace("template/docs/guide.md.jinja", "# Guide\n", "# The guide\n")
     template.replace(
         "template/Makefile.jinja", "## Check format", "## Check the format"
@@ -163,12 +165,19 @@ def test_what_came_is_told(project: Path) -> None:
         "- removed: docs/leaving.md\n",
         "- Nothing to mend.",
         "The tests: passed.",
-        "## 1.1.0 - 2026-11-01\n\n- The second thing.",
+        "What to do:\n\n1. Look at your limits. Limits count records.\n",
+        "What behaves differently:\n\n- The port has another name.\n",
+        "Not listed here: entries on what is new or mended (2) and on other answers (1).\n",
+        "All are in CHANGELOG.md of ",
+        "template, 1.1.0.\n",
         "git commit --message 'Slipway 1.0.0 → 1.1.0'",
         "To go back: git reset --hard && git clean -d --force",
     ):
         assert told in done.stdout
-    assert "The first thing" not in done.stdout and "Not yet" not in done.stdout
+    told = done.stdout
+    assert told.index("What to do") < told.index("differently") < told.index("came:")
+    for other in ("The first thing", "Not yet", "Tokens", "A third thing"):
+        assert other not in told
     commit(project)
     assert "Nothing to do" in update(project).stdout
 
@@ -188,7 +197,7 @@ def test_a_conflict_is_told_and_nothing_is_lost(project: Path) -> None:
     assert "- in conflict: README.md" in done.stdout
     assert "git add README.md" in done.stdout
     assert "not run, as there are conflicts" in done.stdout
-    assert "First settle" in done.stdout
+    assert "First settle the conflicts. Then: make update FINISH=1\n" in done.stdout
     text = (project / "README.md").read_text("utf-8")
     assert "## My two commands" in text and "## The two commands" in text
 
@@ -207,9 +216,20 @@ def test_an_edited_file_that_a_release_removes_is_named(project: Path) -> None:
     assert "It stays." in subprocess.check_output(way, shell=True, cwd=project).decode()
 
 
+def test_settings_with_another_name_are_named_but_not_their_values(
+    project: Path,
+) -> None:
+    write(project, ".env", "HOST=0.0.0.0\nPORT=8123\n")
+    told = update(project).stdout
+    line = "2. .env, line 2: PORT is now LISTEN_PORT: rename it.\n"
+    assert told.index("What to do:") < told.index(line) < told.index("differently:")
+    assert "8123" not in told
+
+
 def test_an_answer_changes_at_the_same_release(project: Path, tmp_path: Path) -> None:
     done = update(project, "--data", "licence=Apache-2.0 formatter=ruff")
     assert done.returncode == 0, done.stdout
+    assert "Not listed" not in done.stdout
     assert "- answer formatter: black → ruff" in done.stdout
     assert "- answer licence: MIT → Apache-2.0" in done.stdout
     assert "_commit: 1.0.0" in (project / ANSWERS_FILE).read_text("utf-8")
@@ -231,6 +251,7 @@ def test_an_answer_that_removes_an_edit_is_refused(project: Path) -> None:
 
 REFUSED = {
     "uncommitted": ((), "there is work that is not committed (mine.txt)"),
+    "begun": ((), "not committed. To finish it: make update FINISH=1; to go back: git"),
     "no repository": ((), "without a repository nothing could be taken back"),
     "no answers": ((), f"{ANSWERS_FILE}: the file of your answers is not there"),
     "broken answers": ((), f"{ANSWERS_FILE}: the file of your answers cannot be read"),
@@ -253,6 +274,9 @@ def spoil(project: Path, case: str) -> None:
     match case:
         case "uncommitted":
             write(project, "mine.txt", "Mine.\n")
+        case "begun":
+            text = (project / ANSWERS_FILE).read_text("utf-8")
+            write(project, ANSWERS_FILE, text.replace("1.0.0", "1.1.0"))
         case "no repository":
             shutil.rmtree(project / ".git")
         case "no answers":
@@ -346,7 +370,7 @@ def test_an_interrupt_says_how_to_go_back(project: Path) -> None:
     assert state(project) == before
 
 
-@pytest.mark.parametrize("style", ["merge", "diff3"])
+@pytest.mark.parametrize("style", ["merge", "diff3", "zdiff3"])
 def test_make_runs_the_doctor_while_its_makefile_is_in_conflict(
     project: Path, style: str
 ) -> None:
@@ -362,8 +386,8 @@ def test_make_runs_the_doctor_while_its_makefile_is_in_conflict(
     )
     assert "- Makefile: two versions stand in it" in made.stdout
     text = (project / "Makefile").read_text()
-    assert "# <<<<<<< before updating\n" in text
-    assert ("# ||||||| " in text) == (style == "diff3")
+    assert "# <<<<<<< yours, hunk 1\n" in text
+    assert ("# ||||||| before both changes, hunk 1\n" in text) == (style != "merge")
 
 
 def test_a_branch_holds_all_that_came(project: Path) -> None:
@@ -377,8 +401,10 @@ def test_a_branch_holds_all_that_came(project: Path) -> None:
     subject, _, body = git(project, "log", "-1", "--format=%B").partition("\n")
     assert subject == "Slipway 1.0.0 → 1.1.0"
     assert "(conflict-marker, error)" in body
-    assert "## 1.1.0 - 2026-11-01\n" in body
-    assert ">>>>>>> after updating" in git(project, "show", "HEAD:README.md")
+    assert body.startswith("\nWhat to do:\n\n1. Look at your limits.")
+    assert "Conflicts:\n\n- README.md, line " in body
+    assert "When all are settled: make update FINISH=1\n" in body
+    assert ">>>>>>> Slipway 1.1.0, hunk 1\n" in git(project, "show", "HEAD:README.md")
     assert git(project, "show", "HEAD:docs/coming.md") == "It comes.\n"
     git(project, "switch", "--quiet", "main")
     again = update(project, "--branch")

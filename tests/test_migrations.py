@@ -3,17 +3,20 @@
 import importlib.util
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from copier.errors import UnsafeTemplateError
 from packaging.version import Version
 
+from slipway.changes import UNRELEASED, releases
 from tests import quick
 from tests.matrix.synthetic import write
 from tests.matrix.template import Template as Matrix
+from tests.ownership import PACKAGE
 from tests.releases import Follower, Template, git
 from tests.rendering import ROOT, settings
 from tests.trees import template as today
@@ -171,6 +174,31 @@ def test_what_left_the_template_since_a_release_has_a_migration() -> None:
         with tempfile.TemporaryDirectory() as place:
             release = usual(archived(commit, Path(place)))
         assert not left_behind(release.files, today().files, version, hook())
+        assert not unnamed(release.files, today().files, version, releases(ROOT))
+
+
+def unnamed(
+    old: Iterable[str], new: Iterable[str], since: str, entries: Mapping[str, Any]
+) -> set[str]:
+    """The files of a release that are gone, and that no entry in docs/changes/ names."""
+    named = {
+        path
+        for version, release in entries.items()
+        if version == UNRELEASED or Version(version) > Version(since)
+        for entry in release.get("upgrading") or ()
+        for path in entry.get("files", ())
+    }
+    gone = set(old) - set(new)
+    return {path.replace(f"/{PACKAGE}/", "/<package>/") for path in gone} - named
+
+
+def test_a_file_that_left_is_named_in_an_entry_of_a_later_release() -> None:
+    old, new = ["a", f"src/{PACKAGE}/b.py", "c"], ["c"]
+    entry = {"files": {"a": None, "src/<package>/b.py": "src/<package>/d.py"}}
+    later = {"upgrading": [entry]}
+    assert unnamed(old, new, "v0.2.0", {"0.3.0": later}) == set()
+    assert unnamed(old, new, "v0.2.0", {UNRELEASED: later}) == set()
+    assert unnamed(old, new, "v0.2.0", {"0.2.0": later}) == {"a", "src/<package>/b.py"}
 
 
 @pytest.mark.parametrize("step", ["settings_moved", "tool_removed", ""])

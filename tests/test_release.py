@@ -13,7 +13,7 @@ from unittest.mock import patch
 import pytest
 from typer.testing import CliRunner
 
-from slipway import project, proof, release, releases
+from slipway import changes, project, proof, release, releases
 from slipway.cli import app
 from slipway.refusal import Refusal
 from tests import quick
@@ -24,18 +24,9 @@ from tests.rendering import ROOT
 tmp_path = quick.tmp_path
 HOLDS = (sys.executable, "-c", "")
 FAILS = (sys.executable, "-c", "raise SystemExit(1)")
-PART = """\
-## %s
-
-### Upgrading
-
-- `audience` is new, and `team` in projects that exist.
-
-### More
-
-- `other` is no part of it.
-
-## 0.0.1
+PART = """
+upgrading: [{text: "`audience` is new, and `team` in projects that exist."}]
+new: [{text: "`other` is no part of it."}]
 """
 
 
@@ -56,11 +47,12 @@ def once(folder: Path) -> Path:
     today(folder)
     # What there has been in truth is nothing to these tests.
     (folder / releases.RELEASES).unlink(missing_ok=True)
-    record(folder, PART % "0.1.0")
+    shutil.rmtree(folder / changes.FOLDER)
+    record(folder, "0.1.0")
     release.write_version(folder, "0.1.0")
     proven(folder)
     release.publish(folder, "0.1.0", HOLDS)
-    record(folder, PART % "0.2.0")
+    record(folder, "0.2.0")
     release.write_version(folder, "0.2.0")
     return folder
 
@@ -79,8 +71,12 @@ def proven(folder: Path, **other: Any) -> None:
     (folder / proof.RECORD).write_text(json.dumps(complete | other))
 
 
-def record(folder: Path, changelog: str) -> None:
-    (folder / release.CHANGELOG).write_text(f"# Changelog\n\n{changelog}", "utf-8")
+def record(folder: Path, version: str, text: str = PART) -> None:
+    """Write what a release changes, and the changelog of it."""
+    file = folder / changes.FOLDER / f"{version}.yml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text, "utf-8")
+    (folder / changes.CHANGELOG).write_text(changes.page(folder), "utf-8")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "changelog")
 
@@ -134,17 +130,32 @@ def test_only_the_next_version_follows(clone: Path, version: str) -> None:
     assert refused(clone, version) == "after 0.1.0 comes 0.1.1, 0.2.0 or 1.0.0."
 
 
-@pytest.mark.parametrize(
-    "changelog",
-    [
-        "## Unreleased\n",
-        "## 0.2.0\n\n- Much.\n",
-        "## 0.2.0\n\n### Upgrading\n\n## 0.1.0\n",
-    ],
-)
-def test_a_release_says_what_an_update_changes(clone: Path, changelog: str) -> None:
-    record(clone, changelog)
-    assert "no part '## 0.2.0' with '### Upgrading'" in refused(clone, "0.2.0")
+@pytest.mark.parametrize("text", ["{}", "new: [{text: Much.}]", "upgrading: []"])
+def test_a_release_says_what_an_update_changes(clone: Path, text: str) -> None:
+    record(clone, "0.2.0", text)
+    reason = "docs/changes/0.2.0.yml has no entry under `upgrading`"
+    assert reason in refused(clone, "0.2.0")
+
+
+def test_entries_that_no_release_has_are_named(clone: Path) -> None:
+    file = clone / changes.FOLDER / "0.2.0.yml"
+    file.rename(file.with_name("unreleased.yml"))
+    git(clone, "add", "--all")
+    record(clone, "0.1.0")
+    assert "git mv it to docs/changes/0.2.0.yml" in refused(clone, "0.2.0")
+
+
+def test_an_entry_is_of_answers_that_there_are(clone: Path) -> None:
+    record(clone, "0.2.0", PART.replace("}]", ", when: {auth: basic}}]", 1))
+    assert "docs/changes/0.2.0.yml: '`audience` is new" in refused(clone, "0.2.0")
+    assert "auth is never basic." in refused(clone, "0.2.0")
+
+
+def test_the_changelog_is_made_of_the_entries(clone: Path) -> None:
+    page = clone / changes.CHANGELOG
+    page.write_text(page.read_text("utf-8") + "\n- By hand.\n", "utf-8")
+    git(clone, "commit", "-qa", "--message", "by hand")
+    assert "CHANGELOG.md is not what docs/changes/ says" in refused(clone, "0.2.0")
 
 
 def test_a_new_question_is_told(clone: Path) -> None:
@@ -183,7 +194,7 @@ def test_without_a_record_nothing_is_released(clone: Path) -> None:
 def test_the_record_of_another_tree_releases_nothing(clone: Path) -> None:
     proven(clone)
     (clone / "new.txt").write_text("new")
-    record(clone, PART % "0.2.0")
+    record(clone, "0.2.0")
     assert "and what is committed is" in refused(clone, "0.2.0")
     # The same files in another commit are the same tree.
     proven(clone)

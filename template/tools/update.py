@@ -2,63 +2,45 @@
 # requires-python = ">=3.11"
 # dependencies = ["copier>=9.19,<10"]
 # ///
-"""Brings what the template learnt, or changes an answer: `make update`.
+"""Update the project to a newer release, or change an answer: `make update`.
 
-It checks before it begins, so that a refusal leaves all as it was, and lets Copier do the work. Then it locks
-and tests, and says what came and what is left to do. Without make: `uv run tools/update.py --help`; uv may be
-in .tools/bin.
+It checks before it begins, so that a refusal changes nothing, and lets Copier do the work. Then it locks and
+tests, and says what changed and what to do. Without make: `uv run tools/update.py --help`; uv may be in
+.tools/bin.
 """
 
 import argparse
-import os
-import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import conflicts
 import doctor
 import yaml
 from doctor import ANSWERS, Origin, git, last_line
+from result import (
+    FINISH,
+    HERE,
+    Plan,
+    RefusedError,
+    commit,
+    crossed,
+    looked_after,
+    marks_left,
+    switch,
+    touched,
+    unmerged,
+)
 
-HERE = Path()
 FIXED = {"made_for", "package_name", "problem", "project_slug"}
 NEEDS_TRUST = 4
 """Copier's exit code where the template would run code of its own."""
-EXPORTED = "requirements.txt"
 BACK = "git reset --hard && git clean -d --force"
-MARK = re.compile(rb"^(?=<{7} |\|{7} |={7}\r?$|>{7} )", re.MULTILINE)
-
-
-class RefusedError(Exception):
-    """Why nothing was begun, and what to do instead."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """From which version and answers to which; the files that were edited, and what the template has then."""
-
-    old: Origin
-    new: Origin
-    given: Mapping[str, str]
-    edited: tuple[str, ...] = ()
-    after: Mapping[str, bytes] = field(default_factory=dict)
-
-    @property
-    def title(self) -> str:
-        moved = self.old.version != self.new.version
-        version = f"Slipway {self.old.version}" + (f" → {self.new.version}" if moved else "")
-        return " with ".join([version, *([", ".join(self.words("="))] if self.given else [])])
-
-    @property
-    def branch(self) -> str:
-        return "slipway/update-" + re.sub(r"[^\w.-]+", "-", "-".join([self.new.version, *self.words("-")]))
-
-    def words(self, joint: str) -> list[str]:
-        return [f"{name}{joint}{answer}" for name, answer in self.given.items()]
+SETTLED = "Settle the conflicts of "
 
 
 def origin() -> Origin:
@@ -68,6 +50,10 @@ def origin() -> Origin:
     except OSError as error:
         raise RefusedError(f"without a repository nothing could be taken back; git says: {error}") from None
     if changes:
+        if any(line.endswith(ANSWERS) for line in changes):
+            raise RefusedError(
+                f"an update is begun and not committed. To finish it: {FINISH}; to go back: {BACK}"
+            )
         some = ", ".join(line[3:] for line in changes[:3]) + " and more" * (len(changes) > 3)
         raise RefusedError(f"there is work that is not committed ({some}): commit it, or stash it")
     try:
@@ -137,83 +123,93 @@ def bring(plan: Plan, trust: bool) -> None:
         )
     if done.returncode:
         raise RefusedError(f"Copier says: {last_line(done.stderr)}")
-    # As comments, the marks of a conflict leave make able to run `make doctor`.
-    makefile = HERE / "Makefile"
-    if any(each.path == makefile.name for each in doctor.unsettled(HERE)):
-        makefile.write_bytes(MARK.sub(b"# ", makefile.read_bytes()))
+    conflicts.name_sides(HERE, unmerged(), plan.new.version)
 
 
-def came(plan: Plan) -> Iterator[str]:
-    """The answers and files that are not what they were, a line for each."""
-    answers = Origin.of(HERE).answers
-    for name in sorted({*answers, *plan.old.answers}):
-        was, now = plan.old.answers.get(name, "(not asked)"), answers.get(name, "(not asked)")
-        if was != now:
-            yield f"- answer {name}: {was} → {now}"
-    prefix = git(HERE, "rev-parse", "--show-prefix").strip()
-    status = git(HERE, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all").split("\0")
-    before = git(HERE, "ls-tree", "-r", "-z", "--name-only", "HEAD").split("\0")
-    for state, path in sorted((line[:2], line[3:].removeprefix(prefix)) for line in status if line):
-        now = (HERE / path).read_bytes() if (HERE / path).is_file() else None
-        what = "removed" if now is None else "changed" if path in before else "added"
-        what = "in conflict" if "U" in state or state in ("AA", "DD") else what
-        # Edits that Copier could not carry over must not vanish without a word.
-        lost = path in plan.edited and now == plan.after.get(path)
-        yield f"- {what}: {path}" + f", without edits of yours: git show HEAD:./{path}" * lost
-
-
-def changelog(plan: Plan) -> str:
-    """What the template's changelog says of the versions on the way; nothing if it has none."""
+def recorded(commit: str) -> Origin:
+    """Return what the project recorded in a commit; OSError and ValueError say why that cannot be read."""
     with TemporaryDirectory(prefix="slipway-") as folder:
-        clone = ("clone", "--quiet", "--depth=1", "--branch", plan.new.version)
-        git(HERE, *clone, "--", doctor.address(plan.new.source), folder)
-        file = Path(folder, "CHANGELOG.md")
-        parts = re.split(r"^(?=## )", file.read_text("utf-8") if file.is_file() else "", flags=re.MULTILINE)
-    first, last = doctor.number(plan.old.version), doctor.number(plan.new.version)
-    versions = [(doctor.RELEASE.search(part.partition("\n")[0]), part.strip()) for part in parts]
-    return "\n\n".join(part for found, part in versions if found and first < doctor.number(found[0]) <= last)
+        Path(folder, ANSWERS).write_text(git(HERE, "show", f"{commit}:./{ANSWERS}"), "utf-8")
+        return Origin.of(Path(folder))
 
 
-def uv(*arguments: str) -> bool:
-    """Whether uv does that in the project's environment, not in that of this tool."""
-    environment = {name: text for name, text in os.environ.items() if name != "VIRTUAL_ENV"}
-    command = [doctor.uv() or "uv", *arguments]
-    return not subprocess.run(command, check=False, cwd=HERE, env=environment).returncode
+def begun() -> Plan:
+    """Find the update that waits to be finished: in the files, or in a commit with marks (--branch)."""
+    base = "HEAD"
+    try:
+        new = Origin.of(HERE)
+        if recorded(base) == new:
+            last = git(HERE, "log", "-1", "--format=%H", "--", ANSWERS).strip()
+            base = f"{last}^"
+            git(HERE, "grep", "--quiet", "-E", "^(# )?<{7} (yours|before updating)", last, "--", ".")
+            later = git(HERE, "log", "--format=%s", f"{last}..HEAD").splitlines()
+            if any(subject.startswith(SETTLED) for subject in later):
+                raise ValueError
+        old = recorded(base)
+    except (OSError, ValueError):
+        raise RefusedError("there is no update to finish, neither in the files nor on this branch") from None
+    both = old.answers.keys() & new.answers.keys()
+    given = {name: str(new.answers[name]) for name in both if new.answers[name] != old.answers[name]}
+    return Plan(old, new, given, base=base)
 
 
-def locked() -> bool:
-    """Lock what came, and export it again where it was exported: as `make lock`, but nothing newer."""
-    options = ("--locked", "--no-emit-project", "--no-emit-index-url", "--output-file", EXPORTED)
-    return uv("lock", "--quiet") and (not Path(EXPORTED).is_file() or uv("export", "--quiet", *options))
+def finish(options: argparse.Namespace) -> bool:
+    """Lock, test and commit an update whose conflicts are settled; whether nothing is left to do."""
+    if options.to or any(options.data):
+        raise RefusedError("FINISH goes on with the update that was begun: it takes neither TO nor DATA")
+    plan = begun()
+    if marks := list(marks_left(plan.base)):
+        raise RefusedError("\n".join(["these are to be settled first:", *marks, f"Then again: {FINISH}"]))
+    news = crossed(plan)
+    committed = plan.base != "HEAD"
+    if options.branch and not committed and git(HERE, "branch", "--list", plan.branch):
+        raise RefusedError(f"there is a branch {plan.branch}: merge it, or delete it")
+    print(f"{plan.title} …", flush=True)
+    done = looked_after(plan, news)
+    print(f"\n{done.text}\n")
+    if not done.tested:
+        print(f"Nothing is committed. Mend what fails, then again: {FINISH}")
+        return False
+    if options.branch and not committed:
+        switch(plan.branch)
+    title = SETTLED + plan.title if committed else plan.title
+    if touched("HEAD") and not commit(title, done.text):
+        sys.exit(f"update: git made no commit, and says why above. Mend that, then again: {FINISH}")
+    print(f"All of it is committed on {git(HERE, 'branch', '--show-current').strip() or 'no branch'}.")
+    return done.well
 
 
-def looked_after(plan: Plan) -> tuple[str, bool]:
-    """Lock and test what came, and say all there is to say of it; whether nothing is left to do."""
-    settled, tests = not any(doctor.unsettled(HERE)), "not run, as there are conflicts to settle first"
-    if settled:
-        print("Locking and testing …", flush=True)
-        passed = locked() and uv("run", "--locked", "--quiet", "pytest", "--quiet")
-        tests = "passed" if passed else "failed"
-    found = doctor.examine(HERE)
-    ails = [doctor.in_words(each) for each in found] or ["- Nothing to mend."]
-    parts = ["What came:\n", *came(plan), "\nThe doctor says:\n", *ails, f"\nThe tests: {tests}."]
-    if said := changelog(plan):
-        parts += ["\nWhat the changelog says:\n", said]
-    healthy = not any(each.severity == "error" for each in found)
-    return "\n".join(parts), healthy and tests == "passed"
-
-
-def commit(plan: Plan, text: str) -> None:
-    """Commit all that came on a branch of its own, conflicts with their marks included."""
-    git(HERE, "branch", plan.branch)
-    # A switch would refuse where there are conflicts.
-    git(HERE, "symbolic-ref", "HEAD", f"refs/heads/{plan.branch}")
-    git(HERE, "add", "--all", ".")
-    git(HERE, "commit", "--no-verify", "--cleanup=whitespace", "--message", plan.title, "--message", text)
+def take(options: argparse.Namespace) -> bool:
+    """Keep one side of a hunk of a conflict."""
+    file = HERE / options.file
+    if options.take not in conflicts.SIDES:
+        raise RefusedError(f"TAKE={options.take} is no side: it is one of {', '.join(conflicts.SIDES)}")
+    if not file.is_file():
+        raise RefusedError(
+            f"FILE={options.file} is no file" if options.file else "say which file: FILE=README.md"
+        )
+    if options.hunk and not options.hunk.isdecimal():
+        raise RefusedError(f"HUNK={options.hunk} is no number")
+    number = int(options.hunk) if options.hunk else None
+    try:
+        version, comment = Origin.of(HERE).version, file.name == "Makefile"
+        content = conflicts.taken(file.read_bytes(), options.take, number, version, comment)
+    except ValueError as error:
+        raise RefusedError(f"{options.file}: {error}") from None
+    file.write_bytes(content)
+    if rest := conflicts.hunks(content):
+        there = ", ".join(f"{hunk.number} (line {hunk.start + 1})" for hunk in rest)
+        print(f"{options.file}: kept {options.take}; its other hunks: {there}")
+    else:
+        git(HERE, "add", "--", options.file)
+        print(
+            f"{options.file}: kept {options.take}; no conflict is left in it. When all are settled: {FINISH}"
+        )
+    return True
 
 
 def update(options: argparse.Namespace) -> bool:
-    """Do it; whether nothing is left to do."""
+    """Update; whether nothing is left to do."""
     pairs = [pair.partition("=") for data in options.data for pair in shlex.split(data)]
     if wrong := [name for name, equals, _ in pairs if not equals]:
         raise RefusedError(f"{wrong[0]} is no answer: write name=answer, as in formatter=ruff")
@@ -224,21 +220,26 @@ def update(options: argparse.Namespace) -> bool:
         return True
     if options.branch and git(HERE, "branch", "--list", plan.branch):
         raise RefusedError(f"there is a branch {plan.branch}: merge it, or delete it")
+    news = crossed(plan)
     print(f"{plan.title} …", flush=True)
     try:
         bring(plan, options.trust)
-        text, well = looked_after(plan)
+        text, _, well = looked_after(plan, news)
         if options.branch:
-            commit(plan, text)
+            switch(plan.branch)
+            well = commit(plan.title, text, "--no-verify")
     except KeyboardInterrupt:
         sys.exit(f"\nupdate: stopped. To go back: {BACK}")
     print(f"\n{text}\n")
     if options.branch:
-        print(f"All of it is committed on {plan.branch}.")
+        print(f"All of it is committed on {plan.branch}." if well else "Git made no commit.")
+        return well
+    if unmerged():
+        print(f"First settle the conflicts. Then: {FINISH}\nTo go back: {BACK}")
     else:
         first = "" if well else "First settle what is an error, until `make doctor` and `make test` pass.\n"
         print(f"{first}To keep it: git add --all && git commit --message '{plan.title}'\nTo go back: {BACK}")
-    return well or options.branch
+    return well
 
 
 def main() -> None:
@@ -247,10 +248,23 @@ def main() -> None:
     parser.add_argument("--data", action="append", default=[], metavar="NAME=VALUE", help="change an answer")
     parser.add_argument("--trust", action="store_true", help="let code of the template move files")
     parser.add_argument("--branch", action="store_true", help="commit what comes on a branch of its own")
+    parser.add_argument(
+        "--finish", action="store_true", help="lock, test and commit once conflicts are settled"
+    )
+    parser.add_argument(
+        "--take", default="", metavar="SIDE", help="keep yours, slipway or both of a conflict"
+    )
+    parser.add_argument("--file", default="", help="the file of --take")
+    parser.add_argument(
+        "--hunk", default="", metavar="NUMBER", help="the hunk of --take, if the file has several"
+    )
+    options = parser.parse_args()
     try:
-        well = update(parser.parse_args())
+        well = (take if options.take else finish if options.finish else update)(options)
     except RefusedError as refusal:
         sys.exit(f"update: {refusal}.\nNothing was changed.")
+    except KeyboardInterrupt:
+        sys.exit("\nupdate: stopped")
     sys.exit(not well)
 
 

@@ -123,7 +123,7 @@ def proposed(template: Template) -> Path:
     subprocess.run(["uv", "lock", "--quiet"], cwd=project.folder, check=True)
     project.commit("locked")
     git(folder, "clone", "--quiet", "--bare", "project", "remote.git")
-    (template.folder / "CHANGELOG.md").write_text("## 1.1.0\n\n- A new heading.\n")
+    template.write("docs/changes/1.1.0.yml", "upgrading: [{text: A new heading.}]")
     template.replace("template/docs/guide.md.jinja", "# Guide\n", "# The guide\n")
     (template.folder / "template" / "docs" / "new.md").write_text("New.\n")
     template.release("1.1.0")
@@ -195,13 +195,16 @@ def test_an_update_is_proposed(remote: Remote) -> None:
     assert create.startswith(f"the-run's-own: pr create --head {BRANCH} --title ")
     for told in ("- added: docs/new.md", "- Nothing to mend.", "- A new heading."):
         assert told in remote.body
+    assert remote.body.startswith("What behaves differently:\n\n- A new heading.\n")
 
 
 def test_a_conflict_comes_with_its_marks(remote: Remote) -> None:
     remote.push("main", "docs/guide.md", "# My guide\n")
     remote.run(UPDATE_TOKEN="secret")
     text = git(remote.repository, "show", f"{BRANCH}:docs/guide.md")
-    assert "<<<<<<< before updating\n# My guide\n" in text
+    assert "<<<<<<< yours, hunk 1\n# My guide\n" in text
+    assert "- docs/guide.md, line 1: hunk 1\n" in remote.body
+    assert "make update FINISH=1" in remote.body
     assert "(conflict-marker, error)" in remote.body
     assert all(call.startswith("secret: ") for call in remote.calls())
 

@@ -39,6 +39,8 @@ SMALL: dict[str, Any] = {
         {"name": "json", "type": "text", "nullable": True},
     ],
 }
+SURE = [{**column, "nullable": column["type"] == "integer"} for column in SMALL["columns"]]
+"""The same columns, but no text may be null: then the quotes of a body show whether it holds more."""
 GOOD = {"size": 1.5, "count": None, "kind": "a", "open": True, "seen": "2025-01-31T10:00:00Z", "json": "hi"}
 
 
@@ -101,6 +103,7 @@ def test_a_file_that_is_no_yaml_or_not_there_is_named(tmp_path: Path) -> None:
         Schema.load(path)
 
 
+@pytest.mark.parametrize("columns", [SMALL["columns"], SURE], ids=["small", "sure"])
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -121,12 +124,14 @@ def test_a_file_that_is_no_yaml_or_not_there_is_named(tmp_path: Path) -> None:
         ("other", 1),
     ],
 )
-def test_a_request_that_does_not_fit_is_refused_by_field(field: str, value: Any) -> None:
-    reader = small().reader
+def test_a_request_that_does_not_fit_is_refused_by_field(columns: Any, field: str, value: Any) -> None:
+    reader = small(columns=columns).reader
     reader.one(json.dumps(GOOD).encode())
     with pytest.raises(ValidationError) as caught:
         reader.one(json.dumps({**GOOD, field: value}).encode())
     assert caught.value.errors()[0]["loc"][0] == field
+    with pytest.raises(ValidationError, match="Field required"):
+        reader.one(json.dumps(GOOD).replace("size", "other").encode())
 
 
 def test_a_body_is_parsed_again_only_if_a_key_may_be_there_twice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,6 +145,8 @@ def test_a_body_is_parsed_again_only_if_a_key_may_be_there_twice(monkeypatch: py
     assert len(reader.many(both)) == 3
     with pytest.raises(AttributeError):
         reader.one(quoted)
+    monkeypatch.setattr(reading.Reader, "_nothing_more", None)
+    assert small(columns=SURE).reader.one(bodies[0])["kind"] == "a"
     monkeypatch.undo()
     assert reader.one(quoted)["json"] == 'say "hi"'
 

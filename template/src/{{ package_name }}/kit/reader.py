@@ -37,11 +37,16 @@ class Reader:
         self.texts = {c.name for c in inputs} - set(numbers)
         self.names = {c.name for c in inputs}
         self.required = _picker([c.name for c in inputs if not c.nullable])
+        sure = not self.texts & self.gaps.keys()
+        self.quotes = 2 * (len(self.names) + len(self.texts)) if sure else None
+        """In the JSON of a record with each field once and nothing more; None where a text may be null."""
 
     def one(self, body: bytes) -> dict[str, Any]:
         """The record that is the body of a request."""
         try:
-            record: dict[str, Any] = self.loose_record.validate_json(body)
+            record: dict[str, Any] = self.loose_record.validator.validate_json(body)
+            if len(record) == len(self.names) and body.count(b'"') == self.quotes:
+                return record  # nearly all are like that
             self._complete([record])
         except (ValidationError, KeyError) as error:
             raise self._refusal(body, self.record, error) from None

@@ -62,7 +62,7 @@ lock: .venv/developer  ## lock the newest versions, with hashes; UPGRADE= keeps 
 	$(UV) pip compile $(LOCK) pyproject.toml --group dev --output-file requirements-dev.txt
 	$(RUN) -m tests.checks.lock
 	$(UV) pip compile $(LOCK) tests/checks/emitted.in --output-file tests/checks/emitted.txt
-	echo uv | $(UV) pip compile $(LOCK) --no-annotate - --output-file requirements-uv.txt
+	echo uv | $(UV) pip compile $(LOCK) --no-annotate - --output-file template/tools/uv.txt
 
 UPGRADE := --upgrade
 LOCK = --quiet $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
@@ -77,8 +77,8 @@ LOCK = --quiet $(UPGRADE) --universal --python-version 3.11 --generate-hashes --
 	@$(UV) pip install --quiet --python .venv --require-hashes -r requirements-dev.txt
 	@touch $@
 
-.tools/bin/uv: requirements-uv.txt
+.tools/bin/uv: template/tools/uv.txt
 	@echo "Fetching uv into .tools/, once."
 	@$(PYTHON) -m venv .tools
-	@.tools/bin/pip install --quiet --require-hashes -r requirements-uv.txt
+	@.tools/bin/pip install --quiet --require-hashes -r template/tools/uv.txt
 	@touch $@

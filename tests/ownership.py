@@ -59,6 +59,7 @@ tools/changes.py                 slipway  tests/test_changes.py
 tools/conflicts.py               slipway  tests/test_conflicts.py
 tools/result.py                  slipway  tests/test_finish.py
 tools/update.py                  slipway  tests/test_make_update.py
+tools/uv.txt                     slipway  tests/test_oracle.py
 """
 
 

@@ -82,10 +82,10 @@ def test_a_project_is_small(problem: str) -> None:
     # or one bad day can do to the service, three decide which stored models are trusted, five keep personal data out.
     # Where callers label predictions, one file checks who may.
     # A key pair can be lost, mistyped or half made: fifty lines refuse to replace it by another one. A dozen let a new key
-    # sign again what serves, and another dozen name a port that is taken.
-    assert files <= 81
+    # sign again what serves, and another dozen name a port that is taken. One file has the hashes of uv.
+    assert files <= 82
     assert lines <= 3_320
-    assert size("standard", problem)[0] <= 112
+    assert size("standard", problem)[0] <= 113
 
 
 def size(preset: str, problem: str) -> tuple[int, int]:

@@ -1,19 +1,16 @@
 """CHANGELOG.md from the entries in docs/changes/, one file for each release: part of `make examples`."""
 
-import importlib.util
 import re
-import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import yaml
 from packaging.version import Version
 
 from slipway.project import CHECKOUT
+from slipway.tools import tool
 
 FOLDER = Path("docs", "changes")
 UNRELEASED = "unreleased"
@@ -27,19 +24,6 @@ version may ask something of you, and says what. `make examples` makes this page
 """
 SETTING = re.compile(r"[A-Z][A-Z0-9_]*")
 KEYS = {"text", "do", "when", "settings", "files"}
-
-
-@cache
-def tool(name: str) -> ModuleType:
-    """A tool of the projects that needs no other one, as a module."""
-    place = CHECKOUT / "template" / "tools" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"slipway_{name}", place)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up by its name.
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def releases(checkout: Path) -> dict[str, dict[str, Any]]:

@@ -1,16 +1,12 @@
 """The doctor that every project has, called from here for any project."""
 
-import importlib.util
-import sys
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from slipway.project import ANSWERS_FILE, CHECKOUT
+from slipway.project import ANSWERS_FILE
 from slipway.refusal import Refusal
-
-SOURCE = CHECKOUT / "template" / "tools" / "doctor.py"
+from slipway.tools import tool
 
 
 class Finding(Protocol):
@@ -56,16 +52,9 @@ class Doctor(Protocol):
     def releases(self, source: str) -> tuple[str, ...]: ...
 
 
-@cache
 def doctor() -> Doctor:
     """The newest doctor, whatever version the project itself has."""
-    spec = importlib.util.spec_from_file_location("slipway_doctor", SOURCE)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up by its name.
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return cast(Doctor, module)
+    return cast(Doctor, tool("doctor"))
 
 
 def origin(project: Path) -> Origin:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from slipway.adoption import uv
-from slipway.changes import tool
 from slipway.doctor import Origin, doctor, origin, published
 from slipway.fleet import behind, clone, in_words
 from slipway.git import environment, git, listed
 from slipway.project import ANSWERS_FILE
 from slipway.refusal import Refusal
+from slipway.tools import tool
 
 Outcome = Literal["updated", "current", "waiting", "conflict", "failed", "held back"]
 CLEAN = {"updated", "current", "waiting"}

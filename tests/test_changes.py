@@ -1,6 +1,7 @@
 """docs/changes/: each entry is of its release, holds under answers that exist, and reaches whom it concerns."""
 
 import re
+import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,8 @@ import yaml
 from packaging.version import Version
 
 from slipway import changes, release
-from slipway.changes import UNRELEASED, tool
+from slipway.changes import UNRELEASED
+from slipway.tools import tool
 from tests import quick
 from tests.checks.words import PATTERNS
 from tests.releases import git
@@ -253,3 +255,16 @@ def test_a_real_project_is_told_what_concerns_it(preset: str, tmp_path: Path) ->
     assert "auth=jwt" not in report
     assert "2. Run `<project> sign` where you promote." in report
     assert "package_index" in report and "There is nothing to update" not in report
+
+
+def test_a_tool_leaves_no_bytecode_in_the_template(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "template" / "tools"
+    folder.mkdir(parents=True)
+    (folder / "of_a_test.py").write_text("FOUND = 1\n", "utf-8")
+    monkeypatch.setattr("slipway.tools.CHECKOUT", tmp_path)
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+    assert tool("of_a_test").FOUND == 1
+    assert [file.name for file in folder.iterdir()] == ["of_a_test.py"]
+    del sys.modules["of_a_test"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.changes import tool
+from slipway.tools import tool
 from tests import quick
 
 tmp_path = quick.tmp_path

@@ -1,6 +1,5 @@
 """The doctor: each of its codes provoked in a project that follows real releases, and its cure tried."""
 
-import importlib.util
 import json
 import os
 import re
@@ -9,10 +8,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from slipway.tools import tool
 from tests import quick
 from tests.checkout import bare_environment
 from tests.checks.environment import environment
@@ -24,21 +23,7 @@ from tests.trees import template
 Change = Callable[[Path], object]
 UPDATING = ROOT / "docs" / "updating.md"
 light, python, tmp_path = quick.light, quick.python, quick.tmp_path
-
-
-def loaded(name: str) -> ModuleType:
-    """A tool of the emitted project, as a module."""
-    spec = importlib.util.spec_from_file_location(
-        name, ROOT / "template" / "tools" / f"{name}.py"
-    )
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-doctor, doctor_models = loaded("doctor"), loaded("doctor_models")
+doctor, doctor_models = tool("doctor"), tool("doctor_models")
 CODES = doctor.CODES | doctor_models.CODES
 
 
@@ -557,8 +542,8 @@ def without_make(project: Path) -> set[str]:
 
 def test_the_tools_run_the_copier_that_the_template_asks_for() -> None:
     floor = settings()["_min_copier_version"]
-    for tool in ("doctor", "update"):
-        text = (ROOT / "template" / "tools" / f"{tool}.py").read_text("utf-8")
+    for name in ("doctor", "update"):
+        text = (ROOT / "template" / "tools" / f"{name}.py").read_text("utf-8")
         assert f'# dependencies = ["copier>={floor},<10"]\n' in text
 
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from slipway.cli import app
 from slipway.doctor import doctor
+from slipway.tools import tool
 from tests import quick
 from tests.releases import Follower, Template, git
 from tests.rendering import ANSWERS_FILE
@@ -121,7 +122,7 @@ def fleet(made: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     shutil.rmtree(made / "fleet")
     shutil.copytree(made / "kept", made / "fleet")
     # The doctor remembers a template's releases as long as it is loaded.
-    doctor.cache_clear()
+    tool.cache_clear()
     monkeypatch.setattr(doctor(), "examine", found_old)
     fleet = Fleet(made / "fleet")
     fleet.write(*(f"{name}.git" for name in NAMES))
@@ -142,7 +143,7 @@ def test_it_says_where_each_stands(fleet: Fleet) -> None:
 def test_the_doctor_that_it_asks_is_the_one_of_each_project(
     fleet: Fleet,
 ) -> None:
-    doctor.cache_clear()
+    tool.cache_clear()
     fleet.write("plain.git")
     (found,) = (row["findings"] for row in fleet.told().values())
     assert [each["code"] for each in found] == ["stale-lock", "behind"]
@@ -237,7 +238,7 @@ def test_one_that_cannot_be_reached_stops_no_other(fleet: Fleet) -> None:
     assert told["no"]["trouble"].startswith("git clone: ")
     assert told["plain"]["version"] == "1.0.0"
     shutil.move(fleet.template.folder, fleet.folder / "gone")
-    doctor.cache_clear()
+    tool.cache_clear()
     assert "cannot be reached: " in fleet.told(status=1)["plain"]["trouble"]
 
 

@@ -189,6 +189,11 @@ def test_a_link_to_a_public_key_that_is_gone_turns_no_check_off(signed: Store) -
     with pytest.raises(BrokenModelError, match=r"the public key .* cannot be read"):
         signed.open(champion(signed))
     assert signed.sign_first() == [], "it replaces no key"
+    folder = signed.keys.public.parent
+    shutil.rmtree(folder)
+    folder.symlink_to(folder)
+    with pytest.raises(BrokenModelError, match=r"the public key .* cannot be read"):
+        signed.open(champion(signed))
 
 
 def test_a_public_key_that_the_settings_name_must_be_there(shop: Store) -> None:
@@ -254,7 +259,8 @@ def test_promoting_without_the_private_key_changes_nothing(
     registry.promote(mine, trained.version)
 
 
-def test_two_promoters_at_once_make_one_key(keys: Keys) -> None:
+def test_two_promoters_at_once_make_one_key(keys: Keys, tmp_path: Path) -> None:
+    keys = keys._replace(private=tmp_path / "folders" / "to be made" / "private.pem")
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: keys.make(), range(8)))
     assert sorted(map(bool, made)) == [False] * 7 + [True]

@@ -145,12 +145,19 @@ def test_a_pointer_to_another_manifest_than_the_signed_one_is_refused(signed: St
 
 
 def test_a_service_says_what_is_unsigned_and_goes_on(
-    shop: Store, project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    shop: Store,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Before there is a key, it serves and says so; afterwards what served goes on."""
     monkeypatch.chdir(tmp_path)
     with TestClient(create_app(settings(shop))) as service:
-        assert "the model isn't signed, as this project has no key" in until(service, "ready")
+        text = "the model isn't signed, as this project has no key"
+        assert text in until(service, "ready")
+        service.portal.call(anyio.sleep, 0.2)  # type: ignore[union-attr]
+        assert caplog.text.count(text) == 1, "it is logged once"
         shop.keys.make()
         until(service, "version 2 isn't signed by this project's key: it has no signature")
         assert service.get("/model").json()["version"] == "2"

@@ -189,8 +189,10 @@ def test_elsewhere_no_key_is_made_and_that_for_development_is_refused(
     with TestClient(create_app(Settings(store=tmp_path / "store"), [Auth()])) as service:
         assert "503" in asked(service, "any")
         assert not keys.exists()
-        development = access.add(keys, "development", development=True)
         real = access.add(keys, "shop")
+        assert "X-API-Key" not in cli.headers()
+        assert [key.name for key in load(keys).keys] == ["shop"]
+        development = access.add(keys, "development", development=True)
         until(service, real, LET_IN)
         assert "401" in asked(service, development)
 

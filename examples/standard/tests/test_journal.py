@@ -433,6 +433,7 @@ def test_the_documentation_says_what_a_label_is(service: TestClient) -> None:
     body = service.get("/openapi.json").json()["paths"]["/feedback"]["post"]["requestBody"]
     fields = body["content"]["application/json"]["schema"]["properties"]
     assert set(fields) == {"request_id", "index", "label"}
+    assert body["required"] is True
 
 
 def test_old_rows_are_looked_for_once_a_minute(journal: Journal, memory: Memory, clock: Clock) -> None:
@@ -451,6 +452,7 @@ def test_a_clock_that_is_ahead_for_some_minutes_deletes_nothing(
         clock.now = minute * 61.0
         clock.ahead = 100 * 86_400 if 8 <= minute <= 16 else 0
         journal.flush()
+    assert memory.forgotten[0] == 1e9 + 61 - 90 * 86_400
     assert max(memory.forgotten) <= 1e9 + 24 * 61 - 90 * 86_400
     assert len(memory.forgotten) == 15
 

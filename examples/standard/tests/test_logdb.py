@@ -52,6 +52,8 @@ def test_the_last_label_wins_also_when_an_older_one_comes_late(database: Databas
             database.write([], [label("r0", text, at, who), label("r1", text, at, "me")])
     database.write(rows(2), [])
     assert [row[6:] for row in database.read(0.0, True)] == [("2", 7.0, "Office"), ("2", 7.0, "me")]
+    callers = database.ready().execute("SELECT DISTINCT caller FROM caller_labels ORDER BY caller")
+    assert callers.fetchall() == [("Office",), ("me",)], "a label without a caller is not there"
 
 
 ASKED = [("shop", "a", 0), ("shop", "a", 1), ("shop", "same", 0), ("bank", "same", 0), ("bank", "b", 0)]

@@ -11,7 +11,7 @@ import timeit
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -99,6 +99,27 @@ def test_bodies_are_bounded_whether_they_say_their_length_or_not(client: TestCli
         assert response.headers["connection"] == "close"
 
 
+@pytest.mark.parametrize(("more", "status"), [(b"", 422), (b" ", 413)])
+def test_the_bound_of_a_body_in_pieces_is_exact(
+    client: TestClient, most: int, more: bytes, status: int
+) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b" " * most
+        yield more
+
+    said = client.portal.call(ask, client.app, pieces())  # type: ignore[union-attr]
+    assert said[0]["status"] == status
+
+
+def test_a_body_may_hold_as_many_records_as_a_batch(
+    shop: Store, schema: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "BODY_BYTES", 1)
+    batch = {"records": [schema.example()] * 1_000}
+    with TestClient(app.create_app(Settings(store=shop.root))) as client:
+        assert client.post("/predict/batch", json=batch).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -129,13 +150,13 @@ def test_a_header_that_is_sent_again_counts_again(client: TestClient) -> None:
 @pytest.mark.parametrize(("client", "address"), [(("10.0.0.1", 50_000), "10.0.0.1"), (None, "")])
 def test_a_call_has_an_address_and_an_id(client: object, address: str) -> None:
     async def calls() -> list[Call]:
-        return [Call({"method": "GET", "path": "/", "headers": [], "client": client}) for _ in range(50)]
+        return [Call({"method": "GET", "path": "/", "headers": [], "client": client}) for _ in range(300)]
 
     made = asyncio.run(calls())
     assert {call.client for call in made} == {address}
     assert all(re.fullmatch("[0-9a-f]{32}", call.id) for call in made)
     for place in range(0, 32, 4):
-        assert len({call.id[place : place + 4] for call in made}) > 40, "no part of an id follows from others"
+        assert len({call.id[place : place + 4] for call in made}) > 250, "each part of an id is random"
 
 
 def test_an_answer_has_an_id_and_safe_headers(client: TestClient, schema: Schema) -> None:
@@ -154,6 +175,7 @@ async def ask(
     client: str = "here",
     path: str = "/predict",
     send: Any = None,
+    method: str = "POST",
 ) -> list[dict[str, Any]]:
     """A request whose body comes piece by piece; gives what was sent back."""
     sent: list[dict[str, Any]] = []
@@ -165,7 +187,7 @@ async def ask(
     async def keep(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": path, "query_string": b""}
+    scope: dict[str, Any] = {"type": "http", "method": method, "path": path, "query_string": b""}
     scope["headers"] = [(b"x-one", b"1")] * headers
     scope["client"] = (client, 1)
     await service(scope, receive, send or keep)
@@ -195,30 +217,61 @@ def test_a_slow_body_is_cut_off_and_a_crowd_is_told_to_come_back(shop: Store) ->
         assert client.get("/healthz").status_code == 200
 
 
+@pytest.mark.parametrize(("slack", "status"), [(0.0, 408), (2.0, 422)])
 def test_a_body_that_comes_too_slowly_is_cut_off_before_its_time(
-    shop: Store, monkeypatch: pytest.MonkeyPatch
+    shop: Store, monkeypatch: pytest.MonkeyPatch, slack: float, status: int
 ) -> None:
-    monkeypatch.setattr(bodies, "SLACK", 0.0)
+    monkeypatch.setattr(bodies, "SLACK", slack)
 
     async def drops() -> AsyncIterator[bytes]:
-        while True:
+        for _ in range(10):
             yield b" "
             await anyio.sleep(0.05)
 
     with TestClient(app.create_app(Settings(store=shop.root))) as client:
         said = client.portal.call(ask, client.app, drops())  # type: ignore[union-attr]
-    assert said[0]["status"] == 408
+    assert said[0]["status"] == status
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_a_probe_waits_for_no_body(shop: Store, path: str) -> None:
+@pytest.mark.parametrize(
+    ("reading", "read", "size", "slow"),
+    [
+        (10.0, False, 4_999, True),
+        (10.0, False, 5_000, False),
+        (10.0, True, 0, False),
+        (11.0, False, 0, False),
+        (0.0, False, 0, False),
+    ],
+)
+def test_after_two_seconds_five_thousand_bytes_are_due_each_second(
+    reading: float, read: bool, size: int, slow: bool
+) -> None:
+    """A body that is not read yet, because its request waits for a turn, is not slow."""
+    call = cast(Call, SimpleNamespace(reading=reading, read=read, size=size))
+    assert bodies.too_slow(call, 13.0) is slow
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/healthz", 405),
+        ("POST", "/readyz", 405),
+        ("GET", "/readyz", 200),
+        ("GET", "/model", 200),
+        ("HEAD", "/model", 405),
+    ],
+)
+def test_a_probe_and_a_request_that_has_no_body_wait_for_none(
+    shop: Store, method: str, path: str, status: int
+) -> None:
     async def never() -> AsyncIterator[bytes]:
         yield b"{"
         await anyio.sleep(60)
 
     with TestClient(app.create_app(Settings(store=shop.root))) as client:
-        said = client.portal.call(ask, client.app, never(), 0, "here", path)  # type: ignore[union-attr]
-    assert said[0]["status"] == 405
+        about = (0, "here", path, None, method)
+        said = client.portal.call(ask, client.app, never(), *about)  # type: ignore[union-attr]
+    assert said[0]["status"] == status
 
 
 def test_a_client_that_takes_no_refusal_does_not_keep_its_turn(
@@ -266,7 +319,7 @@ def test_slow_bodies_of_one_caller_do_not_shut_out_another(shop: Store, schema: 
 def test_an_answer_that_takes_too_long_is_our_fault_once_the_body_is_there(
     shop: Store, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    monkeypatch.setattr(front, "SWEEP", 0.01)
+    monkeypatch.setattr(app, "SWEEP", 0.01)
     settings = Settings(store=shop.root, request_seconds=0.01)
     with TestClient(app.create_app(settings, [Witness()])) as client:
         response = client.request(method, "/slow")
@@ -305,6 +358,33 @@ def test_who_goes_away_is_sent_nothing_and_counted_apart(client: TestClient) -> 
     client.portal.call(client.app, scope, gone, send)  # type: ignore[union-attr]
     assert sent == []
     assert 'http_requests_total{path="/predict",status="499"} 1.0' in client.get("/metrics").text
+
+
+def test_of_too_many_requests_the_next_is_refused_before_its_admission(shop: Store) -> None:
+    class Asking(Part):
+        asked = 0
+
+        async def admit(self, call: Call) -> None:
+            self.asked += 1
+            await answered.wait()
+
+    async def nothing() -> AsyncIterator[bytes]:
+        yield b""
+
+    async def crowd() -> None:
+        async with asyncio.timeout(10):
+            first = [asyncio.create_task(ask(service, nothing(), client=f"{n}")) for n in range(most)]
+            while part.asked < most:
+                await asyncio.sleep(0)
+            assert (await ask(service, nothing()))[0]["status"] == 503
+            answered.set()
+            await asyncio.gather(*first)
+
+    part, most, answered = Asking(), 2 * front.CROWD, asyncio.Event()
+    service = app.create_app(Settings(store=shop.root, max_in_flight=2), [part])
+    with TestClient(service) as client:
+        client.portal.call(crowd)  # type: ignore[union-attr]
+    assert part.asked == most
 
 
 @pytest.mark.parametrize(("best", "quick"), [(0.9, True), (1.0, False), (1.1, False)])

@@ -1,11 +1,13 @@
 """The service: cold start, answers equal to the offline ones, errors by field, new champions."""
 
+import asyncio
 import json
 import re
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -248,6 +250,24 @@ def test_an_unexpected_error_is_shown_and_what_failed_is_tried_again(
     until(ready, "/readyz", 200, '"detail":""')
 
 
+def test_a_champion_that_stays_is_opened_once(ready: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[Store] = []
+    champion = Store.champion
+
+    def look(store: Store) -> Champion | None:
+        looks.append(store)
+        return champion(store)
+
+    monkeypatch.setattr(Store, "open", lambda *_: 1 / 0)
+    monkeypatch.setattr(Store, "champion", look)
+    for _ in range(500):
+        if len(looks) > 2:
+            break
+        ready.portal.call(_nap)  # type: ignore[union-attr]
+    assert len(looks) > 2
+    assert ready.get("/readyz").json()["detail"] == ""
+
+
 def test_a_store_that_hangs_keeps_neither_the_start_nor_the_end_waiting(
     shop: Store, schema: Schema, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +291,31 @@ def test_a_store_that_hangs_keeps_neither_the_start_nor_the_end_waiting(
         answers_again.set()
         until(service, "/readyz", 200, '"detail":""')
         assert service.post("/predict", json=schema.example()).status_code == 200
+
+
+def test_work_that_hangs_is_named_and_an_error_that_stays_is_logged_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = SimpleNamespace(now=100.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(repeated, "time", clock)
+    faults, said = [True, True, False], list[str]()
+
+    async def work() -> None:
+        for clock.now in (100.0, 110.0, 110.1):
+            said.append(mine.trouble)
+        clock.now = 100.0
+        if faults.pop(0):
+            raise ValueError
+
+    mine = repeated.Repeated("Work", 1.0, work)
+    for _ in range(2):
+        asyncio.run(mine.once())
+        assert caplog.text.count("Work failed; it is tried again every 1 s") == 1
+    assert said[:3] == ["", "", "Work has taken longer than 10 s"]
+    assert mine.trouble == "Work failed with ValueError"
+    asyncio.run(mine.once())
+    assert mine.trouble == ""
 
 
 def test_code_of_yours_that_ends_the_interpreter_ends_no_background_work(

@@ -145,12 +145,19 @@ def test_a_pointer_to_another_manifest_than_the_signed_one_is_refused(signed: St
 
 
 def test_a_service_says_what_is_unsigned_and_goes_on(
-    shop: Store, project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    shop: Store,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Before there is a key, it serves and says so; afterwards what served goes on."""
     monkeypatch.chdir(tmp_path)
     with TestClient(create_app(settings(shop))) as service:
-        assert "the model isn't signed, as this project has no key" in until(service, "ready")
+        text = "the model isn't signed, as this project has no key"
+        assert text in until(service, "ready")
+        service.portal.call(anyio.sleep, 0.2)  # type: ignore[union-attr]
+        assert caplog.text.count(text) == 1, "it is logged once"
         shop.keys.make()
         until(service, "version 2 isn't signed by this project's key: it has no signature")
         assert service.get("/model").json()["version"] == "2"
@@ -189,6 +196,11 @@ def test_a_link_to_a_public_key_that_is_gone_turns_no_check_off(signed: Store) -
     with pytest.raises(BrokenModelError, match=r"the public key .* cannot be read"):
         signed.open(champion(signed))
     assert signed.sign_first() == [], "it replaces no key"
+    folder = signed.keys.public.parent
+    shutil.rmtree(folder)
+    folder.symlink_to(folder)
+    with pytest.raises(BrokenModelError, match=r"the public key .* cannot be read"):
+        signed.open(champion(signed))
 
 
 def test_a_public_key_that_the_settings_name_must_be_there(shop: Store) -> None:
@@ -254,7 +266,8 @@ def test_promoting_without_the_private_key_changes_nothing(
     registry.promote(mine, trained.version)
 
 
-def test_two_promoters_at_once_make_one_key(keys: Keys) -> None:
+def test_two_promoters_at_once_make_one_key(keys: Keys, tmp_path: Path) -> None:
+    keys = keys._replace(private=tmp_path / "folders" / "to be made" / "private.pem")
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: keys.make(), range(8)))
     assert sorted(map(bool, made)) == [False] * 7 + [True]

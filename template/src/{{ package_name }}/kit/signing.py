@@ -59,10 +59,8 @@ class Keys(NamedTuple):
         """Whether the public key is here. What can't be looked at counts, also a link that leads nowhere."""
         try:
             self.public.lstat()
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError:
-            return True
+        except OSError as error:
+            return not isinstance(error, FileNotFoundError | NotADirectoryError)
         return True
 
     def trusted(self) -> list[Ed25519PublicKey]:

@@ -44,17 +44,15 @@ LAST_WORD = 1.0
 """Seconds to send the refusal of a request that took too long."""
 MOST_LINES = 50_000
 """Lines of the access log that may wait to be written: of more, the oldest are dropped."""
-IDS_AT_ONCE = 256
+RANDOM_BYTES = 4_096
+"""Drawn at once, for 256 ids."""
 SANE = re.compile(rb"[A-Za-z0-9._:-]{1,64}").fullmatch
 to_json = TypeAdapter(Any).serializer.to_json
 JSON_HEADER = (b"content-type", b"application/json")
-SAFE: list[tuple[bytes, bytes]] = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-]
-PAGE = (b"content-security-policy", b"default-src 'self' 'unsafe-inline'; img-src 'self' data:")
-"""The policy for ``/docs``, a page with an inline script."""
+ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+SAFE = [*ALWAYS, (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")]
+PAGE = [*ALWAYS, (b"content-security-policy", b"default-src 'self' 'unsafe-inline'; img-src 'self' data:")]
+"""The headers of ``/docs``, a page with an inline script."""
 
 
 def random_ids() -> Iterator[str]:
@@ -63,7 +61,7 @@ def random_ids() -> Iterator[str]:
     Random bytes are drawn for many ids at once. Each draw is a system call in which other threads take over.
     """
     while True:
-        digits = secrets.token_hex(16 * IDS_AT_ONCE)
+        digits = secrets.token_hex(RANDOM_BYTES)
         yield from (digits[at : at + 32] for at in range(0, len(digits), 32))
 
 
@@ -229,7 +227,7 @@ class Front:
         async def headed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 call.status = message["status"]
-                safe = [*SAFE[:-1], PAGE] if call.path == "/docs" else SAFE
+                safe = PAGE if call.path == "/docs" else SAFE
                 message["headers"] = [*message["headers"], *safe, (b"x-request-id", call.id.encode())]
             await send(message)
 

@@ -18,6 +18,8 @@ from pythonjsonlogger.json import JsonFormatter
 
 MOST_TEXTS = 10_000
 """Texts that wait to be written, each a line or the requests of a moment. Of more, the last are lost."""
+LOOK = 0.01
+"""Seconds between two looks, at the end of the process, whether all is written."""
 STUCK = 5.0
 """Seconds after which a write that has not ended is shown as trouble."""
 
@@ -65,7 +67,7 @@ class Output:
     def flush(self) -> None:
         """Wait until all is written, but only at the end of the process, and not beyond the time it has."""
         while self.waiting and time.monotonic() < self.until:
-            time.sleep(0.01)
+            time.sleep(LOOK)
 
     def end(self, seconds: float) -> None:
         """From now on each line is waited for: the process may be gone before the thread has its turn."""

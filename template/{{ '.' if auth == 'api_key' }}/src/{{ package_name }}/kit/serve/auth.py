@@ -52,7 +52,7 @@ class Auth(Part):
     def refresh(self) -> None:
         """Read the files if they have changed; if one is broken, its previous content stays valid."""
         seen = stamp(self.access.keys), stamp(labels_file(self.access.keys))
-        if seen[0] is not None and seen == self.seen:
+        if seen == self.seen:
             return
         why = []
         try:

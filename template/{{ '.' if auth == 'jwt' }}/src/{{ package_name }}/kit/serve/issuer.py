@@ -66,7 +66,7 @@ class Issuer:
     def _read(self) -> bytes:
         until, content = time.monotonic() + DEADLINE, b""
         with urllib.request.urlopen(self.url, timeout=DEADLINE) as response:
-            while piece := response.read1(65_536):
+            while piece := response.read1(MOST_BYTES):
                 content += piece
                 if time.monotonic() > until or len(content) > MOST_BYTES:
                     raise TimeoutError(f"it sent more than {MOST_BYTES} bytes, or took over {DEADLINE:g} s")

@@ -117,8 +117,10 @@ def git(folder: Path, *arguments: str) -> str:
     settings |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
     done = subprocess.run(["git", *arguments], check=False, cwd=folder, env=settings, capture_output=True)
     if done.returncode:
-        # What follows the first line is advice.
-        raise OSError(done.stderr.decode(errors="replace").partition("\n")[0].removeprefix("fatal: "))
+        said = done.stderr.decode(errors="replace")
+        # Warnings may come first, and advice follows.
+        fatal = re.search("^fatal: (.*)", said, re.MULTILINE)
+        raise OSError(fatal[1] if fatal else said.partition("\n")[0])
     return done.stdout.decode(errors="replace")
 
 
@@ -192,7 +194,7 @@ def unsettled(project: Path) -> Iterator[Finding]:
         if file.is_file() and MARKERS.search(file.read_bytes()):
             yield finding("conflict-marker", path, "two versions stand in it, between <<<<<<< and >>>>>>>")
         elif path in unmerged:
-            yield finding("unmerged", path, "git has two versions of it, and was not told which holds")
+            yield finding("unmerged", path, "git has two versions of it and does not know which one to keep")
     # A list of what git ignores often names them.
     for path in git(project, "ls-files", "-z", "--cached", "--others", "--", "*.rej").split("\0"):
         if path:

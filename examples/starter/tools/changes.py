@@ -95,7 +95,10 @@ def report(changes: Sequence[Change], answers: Mapping[str, Any], project: Path,
         f"Not listed here: entries on what is new or mended ({new}) and on other answers ({others})."
     )
     lines.append(f"All are in CHANGELOG.md of {source}.")
-    return "\n".join(lines)
+    text = "\n".join(lines)
+    for name, question in (("<project>", "project_slug"), ("<package>", "package_name")):
+        text = text.replace(name, str(answers.get(question, name)))
+    return text
 
 
 def obsolete(project: Path, changes: Sequence[Change]) -> Iterator[str]:

@@ -64,6 +64,14 @@ def _hunk(lines: list[bytes], place: int, start: re.Match[bytes], count: int) ->
 def labelled(content: bytes, version: str, comment: bool = False) -> bytes:
     """Name the sides in the marks, and number the hunks; in a comment where make reads the file."""
     lines, found = lines_of(content), hunks(content)
+    marks = [
+        place for hunk in found for place in (hunk.start, hunk.middle, hunk.end, hunk.base or hunk.start)
+    ]
+    # A comment after a backslash would end a command half way. Bare marks stop make before it runs anything.
+    comment = comment and not any(
+        lines[place - 1].rstrip(b"\r\n").endswith(b"\\") for place in marks if place
+    )
+    version = version.removeprefix("v")
     for hunk in found:
         names = {
             hunk.start: f"<<<<<<< yours, hunk {hunk.number}",
@@ -104,6 +112,18 @@ def taken(content: bytes, side: str, number: int | None, version: str, comment: 
     slipways = lines[hunk.middle + 1 : hunk.end]
     lines[hunk.start : hunk.end + 1] = {"yours": yours, "slipway": slipways, "both": yours + slipways}[side]
     return b"".join(lines)
+
+
+def endings_differ(content: bytes) -> bool:
+    """Whether the sides of a hunk differ in how their lines end, so that hardly any line is the same."""
+    lines = lines_of(content)
+    sides = [(hunk.base or hunk.middle, hunk.start, hunk.end, hunk.middle) for hunk in hunks(content)]
+    return any(
+        any(line.endswith(b"\r\n") for line in lines[start + 1 : yours])
+        != any(line.endswith(b"\r\n") for line in lines[middle + 1 : end])
+        for yours, start, end, middle in sides
+        if yours - start > 1 and end - middle > 1
+    )
 
 
 def left(content: bytes, before: bytes) -> list[tuple[int, str]]:

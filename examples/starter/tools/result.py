@@ -17,7 +17,7 @@ from doctor import Origin, git
 
 HERE = Path()
 EXPORTED = "requirements.txt"
-FINISH = "make update FINISH=1"
+WITHOUT_MAKE = "$(command -v uv || echo .tools/bin/uv) run"
 
 
 class RefusedError(Exception):
@@ -56,6 +56,18 @@ class Result(NamedTuple):
     text: str
     tested: bool
     well: bool
+
+
+def typed(made: str, tool: str) -> str:
+    """Return a command as it works now: make cannot read a Makefile with marks that are no comments."""
+    makefile = HERE / "Makefile"
+    bare = makefile.is_file() and re.search(rb"^(<{7}|>{7}) ", makefile.read_bytes(), re.MULTILINE)
+    return f"{WITHOUT_MAKE} tools/update.py {tool}" if bare else f"make update {made}"
+
+
+def finishing() -> str:
+    """Return the command that finishes an update."""
+    return typed("FINISH=1", "--finish")
 
 
 def crossed(plan: Plan) -> list[changes.Change]:
@@ -99,7 +111,9 @@ def came(plan: Plan) -> Iterator[str]:
         was, now = plan.old.answers.get(name, "(not asked)"), answers.get(name, "(not asked)")
         if was != now:
             yield f"- answer {name}: {was} → {now}"
-    before = git(HERE, "ls-tree", "-r", "-z", "--name-only", plan.base).split("\0")
+    # Of a commit by its own name: HEAD is soon another one.
+    base = git(HERE, "rev-parse", "--short", plan.base).strip()
+    before = git(HERE, "ls-tree", "-r", "-z", "--name-only", base).split("\0")
     torn = unmerged()
     for path in touched(plan.base):
         content = (HERE / path).read_bytes() if (HERE / path).is_file() else None
@@ -107,7 +121,7 @@ def came(plan: Plan) -> Iterator[str]:
         what = "in conflict" if path in torn else what
         # Edits that Copier could not carry over must not vanish without a word.
         lost = path in plan.edited and content == plan.after.get(path)
-        yield f"- {what}: {path}" + f", without edits of yours: git show HEAD:./{path}" * lost
+        yield f"- {what}: {path}" + f", without edits of yours: git show {base}:./{path}" * lost
 
 
 def touched(base: str) -> list[str]:
@@ -125,22 +139,31 @@ def unmerged() -> list[str]:
 
 def to_settle() -> Iterator[str]:
     """Say where there are conflicts, and how to settle them."""
-    first = ""
-    for each in doctor.unsettled(HERE):
+    first: tuple[str, int] | None = None
+    found = list(doctor.unsettled(HERE))
+    # Else no command of these works.
+    for path in [each.path for each in found if each.path.startswith("tools/")]:
+        yield f"- {path}: first run git checkout --theirs {path} && git add {path}"
+    for each in found:
         content = (HERE / each.path).read_bytes() if (HERE / each.path).is_file() else b""
         try:
-            found = conflicts.hunks(content)
+            if conflicts.endings_differ(content):
+                yield f"- {each.path}: your lines end otherwise than the release's (CRLF and LF). To have them"
+                yield "  merged, go back, convert the file to LF, commit, and update again"
+            torn = conflicts.hunks(content)
         except ValueError as error:
             yield f"- {each.path}, {error}"
             continue
-        for hunk in found:
+        for hunk in torn:
             yield f"- {each.path}, line {hunk.start + 1}: hunk {hunk.number}"
-            first = first or f"FILE={shlex.quote(each.path)} HUNK={hunk.number}"
+            first = first or (shlex.quote(each.path), hunk.number)
     yield "\nOften lines of both sides must stay: edit the file, remove the marks, then git add it."
     if first:
-        yield f"To keep one side of a hunk: make update TAKE=yours {first}"
-        yield "TAKE=slipway keeps the other side, TAKE=both your lines and then Slipway's."
-    yield f"When all are settled: {FINISH}"
+        file, number = first
+        keep = typed(f"TAKE=yours FILE={file} HUNK={number}", f"--take yours --file {file} --hunk {number}")
+        yield f"To keep one side of a hunk: {keep}"
+        yield "Instead of yours, slipway keeps the other side, both your lines and then Slipway's."
+    yield f"When all are settled: {finishing()}"
 
 
 def marks_left(base: str) -> Iterator[str]:

@@ -23,12 +23,12 @@ import doctor
 import yaml
 from doctor import ANSWERS, Origin, git, last_line
 from result import (
-    FINISH,
     HERE,
     Plan,
     RefusedError,
     commit,
     crossed,
+    finishing,
     looked_after,
     marks_left,
     switch,
@@ -52,10 +52,16 @@ def origin() -> Origin:
     if changes:
         if any(line.endswith(ANSWERS) for line in changes):
             raise RefusedError(
-                f"an update is begun and not committed. To finish it: {FINISH}; to go back: {BACK}"
+                f"an update is begun and not committed. To finish it: {finishing()}; to go back: {BACK}"
             )
         some = ", ".join(line[3:] for line in changes[:3]) + " and more" * (len(changes) > 3)
-        raise RefusedError(f"there is work that is not committed ({some}): commit it, or stash it")
+        raise RefusedError(
+            f"there is work that is not committed ({some}): commit it, or stash it. If an update was "
+            f"interrupted, go back instead: {BACK}"
+        )
+    if left := sorted({each.path for each in doctor.unsettled(HERE)}):
+        first = f"settle the conflicts in {', '.join(left)} first, then"
+        raise RefusedError(f"what came last is not finished: {first} {finishing()}")
     try:
         found = Origin.of(HERE)
         known = doctor.releases(found.source)
@@ -89,23 +95,34 @@ def planned(to: str, given: Mapping[str, str]) -> Plan | None:
 
 
 def rehearsed(plan: Plan) -> Plan:
-    """Render both beside the project: that shows what would be refused, and what would be lost."""
-    try:
-        before, after = doctor.render(HERE, plan.old), doctor.render(HERE, plan.new)
-    except ValueError as error:
-        raise RefusedError(f"the template does not take these answers: {error}") from None
+    """Render both outside the project: that shows what would be refused, and what would be lost."""
+    before, after = renderings(plan)
     questions = {name for name in yaml.safe_load(after[ANSWERS]) if name[0] != "_"}
     if unknown := sorted(plan.given.keys() - questions):
         there = ", ".join(sorted(questions - FIXED))
         raise RefusedError(f"{unknown[0]} is no question; there are {there}")
-    here = [path for path in sorted(before) if (HERE / path).is_file()]
-    edited = [path for path in here if not doctor.same((HERE / path).read_bytes(), before[path])]
+    here = {path: (HERE / path).read_bytes() for path in before if (HERE / path).is_file()}
+    edited = edits(before, here)
     if plan.given and (doomed := [path for path in edited if path not in after]):
         raise RefusedError(
             f"that removes what you have edited: {', '.join(doomed)}. Take along what you need of it, then "
             'make doctor ARGS="--restore FILE" for each, commit, and update again'
         )
     return replace(plan, edited=tuple(edited), after=after)
+
+
+def renderings(plan: Plan) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """Render the project as its old version and answers give it, and the new ones."""
+    try:
+        return doctor.render(HERE, plan.old), doctor.render(HERE, plan.new)
+    except ValueError as error:
+        raise RefusedError(f"the template does not take these answers: {error}") from None
+
+
+def edits(before: Mapping[str, bytes], here: Mapping[str, bytes]) -> list[str]:
+    """List the files that are not as they were rendered."""
+    known = sorted(before.keys() & here.keys())
+    return [path for path in known if not doctor.same(here[path], before[path])]
 
 
 def bring(plan: Plan, trust: bool) -> None:
@@ -147,10 +164,17 @@ def begun() -> Plan:
                 raise ValueError
         old = recorded(base)
     except (OSError, ValueError):
-        raise RefusedError("there is no update to finish, neither in the files nor on this branch") from None
+        raise RefusedError(
+            "there is no update to finish, neither in the files nor on this branch. If you committed one by "
+            "hand: uv lock, make test, make doctor"
+        ) from None
     both = old.answers.keys() & new.answers.keys()
     given = {name: str(new.answers[name]) for name in both if new.answers[name] != old.answers[name]}
-    return Plan(old, new, given, base=base)
+    plan = Plan(old, new, given, base=base)
+    before, after = renderings(plan)
+    there = git(HERE, "ls-tree", "-r", "-z", "--name-only", base).split("\0")
+    had = {path: git(HERE, "show", f"{base}:./{path}").encode() for path in {*touched(base)} & {*there}}
+    return replace(plan, edited=tuple(edits(before, had)), after=after)
 
 
 def finish(options: argparse.Namespace) -> bool:
@@ -159,7 +183,7 @@ def finish(options: argparse.Namespace) -> bool:
         raise RefusedError("FINISH goes on with the update that was begun: it takes neither TO nor DATA")
     plan = begun()
     if marks := list(marks_left(plan.base)):
-        raise RefusedError("\n".join(["these are to be settled first:", *marks, f"Then again: {FINISH}"]))
+        raise RefusedError("\n".join([f"settle these first, then again {finishing()}", *marks]))
     news = crossed(plan)
     committed = plan.base != "HEAD"
     if options.branch and not committed and git(HERE, "branch", "--list", plan.branch):
@@ -168,13 +192,13 @@ def finish(options: argparse.Namespace) -> bool:
     done = looked_after(plan, news)
     print(f"\n{done.text}\n")
     if not done.tested:
-        print(f"Nothing is committed. Mend what fails, then again: {FINISH}")
+        print(f"Nothing is committed. Mend what fails, then again: {finishing()}")
         return False
     if options.branch and not committed:
         switch(plan.branch)
     title = SETTLED + plan.title if committed else plan.title
     if touched("HEAD") and not commit(title, done.text):
-        sys.exit(f"update: git made no commit, and says why above. Mend that, then again: {FINISH}")
+        sys.exit(f"update: git made no commit, and says why above. Mend that, then again: {finishing()}")
     print(f"All of it is committed on {git(HERE, 'branch', '--show-current').strip() or 'no branch'}.")
     return done.well
 
@@ -186,7 +210,7 @@ def take(options: argparse.Namespace) -> bool:
         raise RefusedError(f"TAKE={options.take} is no side: it is one of {', '.join(conflicts.SIDES)}")
     if not file.is_file():
         raise RefusedError(
-            f"FILE={options.file} is no file" if options.file else "say which file: FILE=README.md"
+            f"there is no file {options.file}" if options.file else "say which file: FILE=README.md"
         )
     if options.hunk and not options.hunk.isdecimal():
         raise RefusedError(f"HUNK={options.hunk} is no number")
@@ -202,9 +226,8 @@ def take(options: argparse.Namespace) -> bool:
         print(f"{options.file}: kept {options.take}; its other hunks: {there}")
     else:
         git(HERE, "add", "--", options.file)
-        print(
-            f"{options.file}: kept {options.take}; no conflict is left in it. When all are settled: {FINISH}"
-        )
+        print(f"{options.file}: kept {options.take}; no conflict is left in it.")
+        print(f"When all are settled: {finishing()}")
     return True
 
 
@@ -235,7 +258,7 @@ def update(options: argparse.Namespace) -> bool:
         print(f"All of it is committed on {plan.branch}." if well else "Git made no commit.")
         return well
     if unmerged():
-        print(f"First settle the conflicts. Then: {FINISH}\nTo go back: {BACK}")
+        print(f"First settle the conflicts. Then: {finishing()}\nTo go back: {BACK}")
     else:
         first = "" if well else "First settle what is an error, until `make doctor` and `make test` pass.\n"
         print(f"{first}To keep it: git add --all && git commit --message '{plan.title}'\nTo go back: {BACK}")
@@ -260,9 +283,13 @@ def main() -> None:
     )
     options = parser.parse_args()
     try:
+        if (options.file or options.hunk) and not options.take:
+            raise RefusedError("say which side to keep: TAKE=yours, TAKE=slipway or TAKE=both")
         well = (take if options.take else finish if options.finish else update)(options)
     except RefusedError as refusal:
-        sys.exit(f"update: {refusal}.\nNothing was changed.")
+        # A list needs no full stop, and would lend it to the command that it ends in.
+        stop = "" if "\n" in str(refusal) else "."
+        sys.exit(f"update: {refusal}{stop}\nNothing was changed.")
     except KeyboardInterrupt:
         sys.exit("\nupdate: stopped")
     sys.exit(not well)

@@ -2,8 +2,10 @@
 
 import asyncio
 import re
+import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,13 +20,15 @@ Talk = Callable[..., Coroutine[Any, Any, bytes]]
 
 
 async def answers(scope: Any, receive: Any, send: Any) -> None:
+    """Answer with the path, the number of headers and the bytes of the body."""
     message = await receive()
     body = message["body"]
     while message.get("more_body"):
         message = await receive()
         body += message["body"]
     await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": str(len(body)).encode()})
+    about = f"{scope['path']} {len(scope['headers'])} {len(body)}"
+    await send({"type": "http.response.body", "body": about.encode()})
 
 
 def run(test: Callable[[Talk], Awaitable[None]]) -> None:
@@ -85,8 +89,11 @@ def test_a_client_that_offers_another_protocol_is_answered_in_this_one() -> None
             [post + b"Content-Length: 5\r\n\r\n", b"he", b"llo"],
             [post + b"Transfer-Encoding: chunked\r\n\r\n", b"5\r\nhello\r\n0\r\n\r\n"],
         ):
-            said = await talk(*pieces, *pieces, GET + b"\r\n")
-            assert re.findall(rb"1\r\n(\d)\r\n0\r\n", said) == [b"5", b"5", b"0"], said
+            said = await talk(*pieces, *pieces, b"GET /next HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert re.findall(rb"(/\S*) (\d) (\d)\r\n", said) == [
+                *2 * [(b"/", b"5", b"5")],
+                (b"/next", b"1", b"0"),
+            ], said
 
     run(test)
 
@@ -118,6 +125,71 @@ def test_headers_that_are_too_long_are_refused_while_they_come() -> None:
     run(test)
 
 
+class Recorded(asyncio.Transport):
+    """A transport that keeps what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written, self.closed = b"", False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Keep the protocol that there is."""
+
+
+def fed(*pieces: bytes) -> bytes:
+    """Return what a connection answers to pieces before the application has had a turn."""
+
+    async def whole() -> bytes:
+        config = uvicorn.Config(answers, log_config=None, access_log=False)
+        protocol = BoundedProtocol(config, ServerState(), {})
+        transport = Recorded()
+        protocol.connection_made(transport)
+        for piece in pieces:
+            protocol.data_received(piece)
+        protocol.connection_lost(None)
+        return transport.written
+
+    return asyncio.run(whole())
+
+
+@pytest.mark.parametrize("over", [0, 1])
+@pytest.mark.parametrize(
+    ("before", "begun"),
+    [
+        ([], GET),
+        ([GET + b"\r\n"], GET),
+        ([b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc"], b"\r\n0\r\nX: "),
+    ],
+)
+def test_the_bound_of_what_is_no_body_is_exact(
+    monkeypatch: pytest.MonkeyPatch, before: list[bytes], begun: bytes, over: int
+) -> None:
+    """It counts anew after each request, and after each piece of a body."""
+    monkeypatch.setattr(wire, "HEAD_BYTES", 200)
+    said = fed(*before, begun + b"x" * (200 - len(begun) + over))
+    assert said.startswith(b"HTTP/1.1 431 ") == bool(over)
+    assert not BoundedProtocol.unfinished
+
+
+def test_a_connection_that_is_turned_away_is_not_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = wire.Connections()
+    ours.most = 0
+    idle: list[bool] = []
+    monkeypatch.setattr(wire, "connections", ours)
+    monkeypatch.setattr(ours, "lost", lambda old: idle.append(old in ours.idle))
+    assert fed().startswith(b"HTTP/1.1 503 ")
+    assert idle == [False]
+
+
 def test_headers_that_are_too_slow_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "HEAD_SECONDS", 0.05)
 
@@ -126,6 +198,7 @@ def test_headers_that_are_too_slow_are_refused(monkeypatch: pytest.MonkeyPatch) 
         assert (await talk(GET, pause=0)).startswith(b"HTTP/1.1 408 ")
         assert time.monotonic() - began < 4
         assert b"200 OK" in await talk(GET + b"\r\n", pause=0.1), "whoever is done is left in peace"
+        assert (await talk(GET, b"\r\n", b"", GET + b"\r\n", pause=0.03)).count(b"200 OK") == 2
 
     run(test)
 
@@ -177,8 +250,16 @@ def test_a_connection_with_a_request_is_never_closed_for_another(monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    ("files", "connections"), [(-1, 4_000), (1_000_000, 4_000), (4_096, 3_072), (200, 136), (50, 8)]
+    ("files", "connections"), [(-1, 4_000), (0, 8), (1_000_000, 4_000), (4_096, 3_072), (200, 136), (50, 8)]
 )
 def test_connections_leave_files_for_others(files: int, connections: int) -> None:
     assert wire.most(files) == connections
-    assert wire.files() < 0 or wire.files() >= 64
+
+
+def test_the_limit_of_open_files_is_the_one_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = SimpleNamespace(RLIMIT_NOFILE=7, getrlimit=lambda kind: (kind, 99))
+    monkeypatch.setitem(sys.modules, "resource", limits)
+    assert wire.files() == 7
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert wire.files() == -1
+    assert (wire.Connections().open, wire.Connections().closed) == (0, 0)

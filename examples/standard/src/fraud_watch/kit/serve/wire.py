@@ -100,8 +100,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self.in_head = False
-        if self.deadline is not None:
-            self._head_ended()
+        self._head_ended()
         HttpToolsProtocol.on_headers_complete(self)
         if self.parser.should_upgrade():
             self.upgrade_ignored = not self._should_upgrade()
@@ -173,7 +172,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self.deadline = self.loop.call_later(HEAD_SECONDS, self._refuse, 408)
 
     def _head_ended(self) -> None:
-        self.in_head = False
         if self.deadline is not None:
             self.deadline.cancel()
             self.deadline = None

@@ -287,12 +287,13 @@ def test_a_long_dictionary_says_the_same_as_its_words() -> None:
     found = arrow._cells(TEXT.model_copy(update={"nullable": True}), pa.chunked_array([cells]))
     assert found is not None
     assert found.tolist() == ["w99", None, "w3"]
-    assert getattr(found, "entries", []).tolist() == ["w99", "w3", None], "only these are looked at"
+    entries: Any = getattr(found, "entries", None)
+    assert entries.tolist() == ["w99", "w3", None], "only these are looked at"
 
 
 def test_words_are_read_by_a_dictionary_that_every_part_has() -> None:
     def read(**parts: list[tuple[bool, str]]) -> list[str]:
-        """Of each column and part: whether it has a dictionary, and an encoding beside that of a dictionary."""
+        """Each part of a column: whether it has a dictionary, and another encoding that it uses."""
 
         def column(name: str, part: int) -> Any:
             page, how = parts[name][part]

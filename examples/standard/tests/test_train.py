@@ -324,7 +324,8 @@ def test_features_of_a_row_by_itself_pass(learnable: Prepared, monkeypatch: pyte
 
     def features(columns: Any) -> dict[str, Any]:
         x = columns["x"]
-        return {"positive": x > 0, "log": np.log(np.abs(x)), "near": x + 1e-13 * len(x), "kind": columns["kind"]}
+        near = x + 1e-13 * len(x)
+        return {"positive": x > 0, "log": np.log(np.abs(x)), "near": near, "kind": columns["kind"]}
 
     columns = {column.name: learnable.frame[column.name].to_numpy() for column in learnable.schema.inputs}
     columns["x"] = np.where(columns["x"] > 1, np.nan, columns["x"])

@@ -120,7 +120,7 @@ def _agree(
 def _same(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
     if object in (one.dtype, other.dtype):
         return np.array([a == b for a, b in zip(one.tolist(), other.tolist(), strict=True)])
-    return np.isclose(other, one, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
+    return np.asarray(np.isclose(other, one, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True))
 
 
 def champion(settings: Settings, schema: Schema, skipped: bool) -> Rival:

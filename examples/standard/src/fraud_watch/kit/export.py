@@ -23,7 +23,7 @@ def export_log(schema: Schema, output: Path, since: datetime | None, labelled: b
     from .serve.journal import LogSettings
     from .serve.logdb import Database
 
-    began = (since or datetime.min).replace(tzinfo=UTC).timestamp()
+    began = since.replace(tzinfo=UTC).timestamp() if since else 0.0
     return write(schema, Database(LogSettings().log_database).read(began, labelled), output)
 
 

@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -203,6 +204,21 @@ def test_a_row_that_does_not_fit_is_named_and_the_old_output_stays(
     assert output.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("platform", "settings"), [("linux", [(-1, 32 * 2**20), (-3, 32 * 2**20)]), ("darwin", [])]
+)
+def test_glibc_keeps_the_memory_of_arrays(
+    platform: str, settings: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its parameters by their numbers: from which size on memory is given back, or mapped by itself."""
+    asked: list[tuple[int, int]] = []
+    library = SimpleNamespace(mallopt=lambda *setting: asked.append(setting))
+    monkeypatch.setattr(batch, "sys", SimpleNamespace(platform=platform))
+    monkeypatch.setattr(batch, "ctypes", SimpleNamespace(CDLL=lambda name: library))
+    batch._keep_freed_memory()
+    assert asked == settings
+
+
 def test_what_is_no_parquet_file_is_refused(model: Model, tmp_path: Path) -> None:
     for source, output in (("in.csv", "out.parquet"), ("in.parquet", "in.parquet")):
         with pytest.raises(UserError, match=r"reads a \.parquet file and writes another"):
@@ -271,6 +287,33 @@ def test_a_long_dictionary_says_the_same_as_its_words() -> None:
     found = arrow._cells(TEXT.model_copy(update={"nullable": True}), pa.chunked_array([cells]))
     assert found is not None
     assert found.tolist() == ["w99", None, "w3"]
+    entries: Any = getattr(found, "entries", None)
+    assert entries.tolist() == ["w99", "w3", None], "only these are looked at"
+
+
+def test_words_are_read_by_a_dictionary_that_every_part_has() -> None:
+    def read(**parts: list[tuple[bool, str]]) -> list[str]:
+        """Each part of a column: whether it has a dictionary, and another encoding that it uses."""
+
+        def column(name: str, part: int) -> Any:
+            page, how = parts[name][part]
+            encodings = ("RLE_DICTIONARY", how)
+            return SimpleNamespace(path_in_schema=name, has_dictionary_page=page, encodings=encodings)
+
+        def row_group(part: int) -> Any:
+            return SimpleNamespace(column=lambda place: column(names[place], part))
+
+        names = list(parts)
+        about: dict[str, Any] = {"num_columns": len(names), "schema": SimpleNamespace(names=names)}
+        file: Any = SimpleNamespace(num_row_groups=2, row_group=row_group, **about)
+        return arrow.dictionaries(schema, file)
+
+    inputs = [WORD, TEXT.model_copy(update={"name": "text"}), NUMBER.model_copy(update={"name": "number"})]
+    schema: Any = SimpleNamespace(inputs=inputs)
+    whole, spelt, delta = (True, "RLE"), (False, "PLAIN"), (True, "DELTA_BYTE_ARRAY")
+    assert read(number=[whole, whole], a=[whole, whole], other=[whole, whole]) == ["a"]
+    assert read(text=[whole, whole], a=[whole, spelt]) == ["text"]
+    assert read(text=[delta, whole]) == []
 
 
 def test_a_word_that_other_chunks_have_is_no_word_of_this_one() -> None:

@@ -25,7 +25,7 @@ from fraud_watch import cli
 from fraud_watch.kit import UserError, train
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.serve import app
-from fraud_watch.kit.settings import Settings, unknown_settings
+from fraud_watch.kit.settings import Settings
 from fraud_watch.kit.signing import SIGNATURE
 from fraud_watch.kit.store import Champion, Store, open_model
 from fraud_watch.kit.task import answers
@@ -144,16 +144,6 @@ def test_a_registry_that_fails_is_named_without_a_traceback(capsys: pytest.Captu
     assert "✗ the registry failed: the request failed. Check MLFLOW_TRACKING_URI" in capsys.readouterr().err
     with pytest.raises(ValueError, match="and more"):
         cli.run(partial(fails, ValueError))
-
-
-def test_a_setting_that_nothing_reads_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What may be a key that was pasted is not."""
-    lines = "LOG_LEVELL=debug\nhost=0.0.0.0\nUNHEARD_OF=1\nSK-LIVE-0123\nMIIEVQIBADANBG\nAB==\nab12=c\n"
-    (tmp_path / ".env").write_text(lines, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    said = list(unknown_settings())
-    assert said[:2] == [".env: LOG_LEVELL is no setting; LOG_LEVEL is", ".env: UNHEARD_OF is no setting"]
-    assert len(said) == 2
 
 
 def test_a_verb_says_which_package_is_not_installed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -259,6 +259,14 @@ def test_features_may_be_other_numbers_and_texts(
     np.testing.assert_array_equal(given, expected)
 
 
+def test_features_that_are_arrays_of_numbers_and_objects_are_not_copied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = {"x": np.array([0.5]), "word": np.array(["a", None], dtype=object)}
+    monkeypatch.setattr("fraud_watch.kit.predictor.features", lambda columns: given)
+    assert all(made({})[name] is values for name, values in given.items())
+
+
 @pytest.mark.parametrize(
     ("values", "what"),
     [
@@ -298,12 +306,15 @@ def test_the_project_s_own_classes_are_trusted(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "steps").mkdir()
     source = "from os import system\nclass Own: ...\ndef run(): ...\nopen('ran', 'w')\n"
     source += "try:\n    import gone\nexcept ImportError:\n    if system:\n        class Late: ...\n"
-    for path in ("model.py", "steps/__init__.py", "steps/own.py"):
+    for path in ("model.py", "steps/__init__.py", "steps/own.py", "other.py"):
         (tmp_path / path).write_text(source)
     modules = [f"{trust.PACKAGE}.{name}" for name in ("model", "steps", "steps.own")]
     names = [f"{module}.{name}" for module in modules for name in ("Own", "run", "Late", "system")]
     trusted = [name for name in names if not name.endswith("system")]
     assert sorted(set(names) - set(trust.foreign(names))) == sorted(trusted)
+    strange = [f"{trust.PACKAGE}.steps.{tmp_path / 'other'}.Own", f"{trust.PACKAGE}.gone.Own"]
+    strange += [f"{trust.PACKAGE}.Own", "mlflow.model.Own"]
+    assert trust.foreign(strange) == strange
     assert not Path("ran").exists(), "no module was imported"
 
 
@@ -494,8 +505,11 @@ def test_a_rollback_needs_no_registry(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     shop.promote("2")
-    monkeypatch.setattr(registry, "connect", Mock(side_effect=error))
-    assert registry.roll_back(machine.model_copy(update={"store": shop.root})) == "1"
+    connect = Mock(side_effect=error)
+    monkeypatch.setattr(registry, "connect", connect)
+    mine = machine.model_copy(update={"store": shop.root})
+    assert registry.roll_back(mine) == "1"
+    connect.assert_called_once_with(mine, seconds=10, retries=1)
     assert f"version 1 serves, but the registry could not be updated ({type(error).__name__})" in caplog.text
 
 

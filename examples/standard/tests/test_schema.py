@@ -64,6 +64,7 @@ def column(**changes: Any) -> dict[str, Any]:
     [
         ({"problem": "guessing"}, "problem: Input should be 'classification' or 'regression'"),
         ({"colums": []}, "colums: Extra inputs are not permitted"),
+        ({"columns": []}, "columns: Tuple should have at least 1 item"),
         (column(type="float"), "columns.0 (size).type: Input should be 'number'"),
         (column(categories=["a"]), "columns.0 (size): categories: a column of type category"),
         (column(min=3, max=1), "columns.0 (size): min: 3.0 is above max, 1.0"),
@@ -135,12 +136,16 @@ def test_a_request_that_does_not_fit_is_refused_by_field(columns: Any, field: st
 
 
 def test_a_body_is_parsed_again_only_if_a_key_may_be_there_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The quotes in it say so: two to a key or a text. To parse all of them again would cost time."""
+    """The quotes in it say so: two to a key or a text. To parse all of them again would cost time.
+
+    Nor are the fields of records looked for where there are as many as there may be.
+    """
     reader, gaps = small().reader, {**GOOD, "seen": None, "json": None}
     bodies = [json.dumps(record).encode() for record in (GOOD, gaps)]
     both = json.dumps({"records": [GOOD, gaps, GOOD]}).encode()
     quoted = json.dumps({**GOOD, "json": 'say "hi"'}).encode()
     monkeypatch.setattr(reading, "json", None)
+    monkeypatch.setattr(reader, "required", None)
     assert [reader.one(body)["kind"] for body in bodies] == ["a", "a"]
     assert len(reader.many(both)) == 3
     with pytest.raises(AttributeError):
@@ -149,6 +154,13 @@ def test_a_body_is_parsed_again_only_if_a_key_may_be_there_twice(monkeypatch: py
     assert small(columns=SURE).reader.one(bodies[0])["kind"] == "a"
     monkeypatch.undo()
     assert reader.one(quoted)["json"] == 'say "hi"'
+
+
+def test_a_field_that_one_of_several_records_lacks_is_named() -> None:
+    lacking = {name: value for name, value in GOOD.items() if name != "size"}
+    with pytest.raises(ValidationError) as caught:
+        small().reader.many(json.dumps({"records": [GOOD, lacking]}).encode())
+    assert caught.value.errors()[0]["loc"] == ("records", 1, "size")
 
 
 MANY = ", ".join(f'"unheard_of_{number}": 1' for number in range(50_000))
@@ -198,6 +210,21 @@ def test_the_positive_class_is_the_named_or_the_last_one() -> None:
     assert small(**target("classification", classes=[5, 6, 7])).positive == 2
     assert small(**target("classification", classes=[5, 6, 7], positive=5)).positive == 0
     assert small(**target("classification", classes=[5, 6], positive=6)).positive == 1
+    flags = small(**target("classification", classes=[False, True], positive=False))
+    assert (flags.positive, flags.target.names) == (0, ("false", "true"))
+
+
+@pytest.mark.parametrize(
+    ("about", "longest"),
+    [
+        ({"type": "number"}, 32),
+        ({"type": "category", "categories": ["a", "long", "b"]}, len('"long"')),
+        ({"type": "category", "pii": True, "allow_pii_input": True}, 1_000),
+        ({"type": "text"}, 1_000),
+    ],
+)
+def test_a_record_has_room_for_its_longest_values(about: dict[str, Any], longest: int) -> None:
+    assert small(**column(**about)).record_bytes == len('"size": , ') + longest
 
 
 def test_nothing_personal_and_no_text_or_date_is_counted() -> None:
@@ -263,6 +290,7 @@ def test_gaps_are_drawn_as_often_as_asked_for_in_nullable_columns_alone() -> Non
         ("boolean", ["1", "0", "1.0", "0.0", 1, 0.0], [1, 0, 1, 0, 1, 0], []),
         ("boolean", [None, "yes"], [np.nan, np.nan], [1]),
         ("integer", ["7", "7.0", 8, None, "7.5"], [7, 7, 8, np.nan, 7.5], [4]),
+        ("number", ["1e3", None, "inf"], [1000, np.nan, np.inf], [2]),
         ("text", [" a ", 1, None], ["a", "1", None], []),
     ],
 )
@@ -298,7 +326,7 @@ def test_a_record_and_a_row_become_the_same_arrays() -> None:
         ({"Size (m)": "11"}, "column size, row 2: 11.0 breaks less_than_or_equal_to(10.0)"),
         ({"Size (m)": None}, "column size, row 2: nan is missing"),
         ({"count": "1.5"}, "column count, row 2: '1.5' is no integer"),
-        ({"kind": "z"}, "column kind, row 2: 'z' breaks isin"),
+        ({"kind": "z"}, "column kind, row 2: 'z' breaks isin("),
         ({"seen": "31/01/2025"}, "column seen, row 2: '31/01/2025' is no datetime"),
         ({"seen": "2023-12-31T22:59:59Z"}, "column seen, row 2: 2023-12-31 22:59:59 breaks greater_than"),
         ({"open": "maybe"}, "column open, row 2: 'maybe' is no boolean"),

@@ -137,7 +137,7 @@ def test_the_first_record_that_is_wrong_is_named(ready: TestClient, schema: Sche
 
 
 def test_a_field_given_twice_is_refused_by_name(ready: TestClient, schema: Schema) -> None:
-    record, twice = json.dumps(schema.example()), schema.inputs[0].name
+    record, twice = json.dumps(schema.example()), schema.inputs[-1].name
     double = record[:-1] + f', "{twice}": ' + json.dumps(schema.example()[twice]) + "}"
     batch = '{"records": [' + record + ", " + double + "]}"
     for path, body in (("/predict", double), ("/predict/batch", batch)):

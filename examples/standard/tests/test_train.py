@@ -24,7 +24,7 @@ from fraud_watch.kit.evaluate import Prepared
 from fraud_watch.kit.learn import assemble, check, decision, score, served
 from fraud_watch.kit.predictor import Model, figures
 from fraud_watch.kit.schema import Expectations, Schema
-from fraud_watch.kit.settings import PROJECT, Params, Settings
+from fraud_watch.kit.settings import PROJECT, Params, Settings, unknown_settings
 from fraud_watch.kit.splits import Rows
 from fraud_watch.kit.store import Store, open_model, sha256
 from fraud_watch.kit.task import Cost, Learning, decide, encode
@@ -320,12 +320,41 @@ def test_a_feature_that_looks_at_other_rows_is_refused(
 
 
 def test_features_of_a_row_by_itself_pass(learnable: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where they are missing, or differ in the last digits."""
+
     def features(columns: Any) -> dict[str, Any]:
-        return {"positive": columns["x"] > 0, "log": np.log(np.abs(columns["x"])), "kind": columns["kind"]}
+        x = columns["x"]
+        near = x + 1e-13 * len(x)
+        return {"positive": x > 0, "log": np.log(np.abs(x)), "near": near, "kind": columns["kind"]}
 
     columns = {column.name: learnable.frame[column.name].to_numpy() for column in learnable.schema.inputs}
+    columns["x"] = np.where(columns["x"] > 1, np.nan, columns["x"])
     monkeypatch.setattr(predictor, "features", features)
     train.alone(learnable.schema, columns, predictor.made(columns), seed=1)
+
+
+@pytest.mark.parametrize(("rows", "half"), [(4, 2), (5, 3), (5_000, train.ALONE_ROWS)])
+def test_features_are_computed_once_more_for_half_of_the_rows(
+    learnable: Prepared, monkeypatch: pytest.MonkeyPatch, rows: int, half: int
+) -> None:
+    """Of a large table, for some thousands."""
+    sizes: list[int] = []
+
+    def features(columns: Any) -> Any:
+        sizes.append(len(columns["x"]))
+        return columns
+
+    monkeypatch.setattr(predictor, "features", features)
+    columns = {"x": np.arange(float(rows))}
+    train.alone(learnable.schema, columns, columns, seed=1)
+    assert sizes[0] == half
+
+
+def test_the_first_row_that_gets_another_value_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictor, "features", lambda columns: {"x": columns["x"] - columns["x"].mean()})
+    columns = {"x": np.array([5.0, 7.0, 9.0])}
+    with pytest.raises(UserError, match=r"gets 2\.0 in the table gets 1\.0 in other company\."):
+        train._agree("in other company", predictor.made(columns), columns, [np.array([2, 1])])
 
 
 def test_raw_text_among_the_features_is_refused(
@@ -384,6 +413,16 @@ def test_settings_are_those_of_this_project_and_stay_as_read(machine: Settings) 
     for key in Settings.model_fields:
         with pytest.raises(ValidationError, match="frozen"):
             setattr(machine, key, None)
+
+
+def test_a_setting_that_nothing_reads_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may be a key that was pasted is not."""
+    lines = "LOG_LEVELL=debug\nhost=0.0.0.0\nUNHEARD_OF=1\nSK-LIVE-0123\nMIIEVQIBADANBG\nAB==\nab12=c\n"
+    (tmp_path / ".env").write_text(lines, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    said = list(unknown_settings())
+    assert said[:2] == [".env: LOG_LEVELL is no setting; LOG_LEVEL is", ".env: UNHEARD_OF is no setting"]
+    assert len(said) == 2
 
 
 def test_a_model_knows_the_commit_and_the_lock_that_it_came_from(
@@ -498,6 +537,12 @@ def test_a_class_that_becomes_more_frequent_is_named() -> None:
     assert learn.moved(two, seen, np.array([0.0] * 7 + [1.0] * 3)) == ""
     said = learn.moved(two, seen, np.array([0.0] * 3 + [1.0] * 7))
     assert said == "The target moves: no is 80 % of the training rows and 30 % of the test rows."
+    three: Any = SimpleNamespace(target=SimpleNamespace(classes=("a", "b", "c"), names=("a", "b", "c")))
+    seen, truth = (np.repeat([0.0, 1.0, 2.0], rows) for rows in ([30, 15, 55], [15, 30, 55]))
+    assert learn.moved(three, seen, truth) == "", "by no more than is allowed"
+    seen, truth = (np.repeat([0.0, 1.0, 2.0], rows) for rows in ([60, 30, 10], [50, 5, 45]))
+    said = learn.moved(three, seen, truth)
+    assert said == "The target moves: c is 10 % of the training rows and 45 % of the test rows."
 
 
 def test_a_card_sets_the_model_beside_dummy_and_champion(

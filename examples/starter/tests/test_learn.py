@@ -86,6 +86,35 @@ def test_one_curve_for_two_classes_and_one_each_for_more() -> None:
     assert [str(line.get_label())[0] for line in roc.get_lines()] == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize(("low", "high", "limit"), [(5, 20, 0.44), (0, 5, 0.22), (5, 25, 1.05)])
+def test_the_calibration_of_a_rare_class_fills_its_picture(low: int, high: int, limit: float) -> None:
+    """Of fifty rows with a chance of 0.1 and fifty with 0.2, so many are of the class."""
+    chance = np.repeat([0.1, 0.2], 50)
+    truth = np.concatenate([np.arange(50) < low, np.arange(50) < high]).astype(np.float64)
+    raw = np.column_stack([1 - chance, chance])
+    axes = plots(model(TWO_CLASSES, threshold=0.5), truth, raw)["curves"].axes[2]
+    assert (axes.get_xlim()[1], axes.get_ylim()[1]) == pytest.approx((limit, limit))
+
+
+@pytest.mark.parametrize(
+    ("count", "of_those", "size", "turned"),
+    [
+        (8, "", [6.0, 4.5], 0),
+        (9, " of the 8 most frequent classes", [6.0, 4.5], 90),
+        (20, " of the 8 most frequent classes", [9.0, 7.5], 90),
+    ],
+)
+def test_pictures_make_room_for_many_classes(
+    count: int, of_those: str, size: list[float], turned: float
+) -> None:
+    truth = np.repeat(np.arange(float(count)), 2)
+    schema = named(*(f"class {code}" for code in range(count)))
+    drawn = plots(model(schema), truth, np.full((len(truth), count), 1 / count))
+    assert drawn["curves"].axes[0].get_title() == f"ROC{of_those}"
+    assert drawn["confusion"].get_size_inches().tolist() == size
+    assert drawn["confusion"].axes[0].get_xticklabels()[0].get_rotation() == turned
+
+
 def test_the_figures_of_two_classes() -> None:
     learning = Learning(cost=Cost(false_positive=1, false_negative=5))
     said = metrics(model(TWO_CLASSES, threshold=0.5), learning, TRUTH, CHANCES)

@@ -180,6 +180,30 @@ def test_of_personal_text_numbers_and_few_categories_may_be_made(
     assert "canary" not in written(Path())
 
 
+def test_half_as_many_categories_as_people_do_not_tell_them_apart() -> None:
+    """Categories that are made of something else may be as many as there are."""
+    schema = about(TEXT)
+    columns = {"x": np.arange(6.0), "email": np.array(PEOPLE, dtype=object)}
+
+    def named(letters: int) -> list[str]:
+        def made(columns: Any) -> dict[str, Any]:
+            few = [who[:letters] for who in columns["email"]]
+            own = [f"row {x}" for x in columns["x"]]
+            return {"few": np.array(few, dtype=object), "own": np.array(own, dtype=object)}
+
+        return list(personal.handed_on(schema, columns, made(columns), made))
+
+    columns["email"][:] = ["aa", "ab", "ba", "bb", "ca", "cb"]
+    assert named(1) == []
+    columns["email"][:] = ["aa", "ab", "ba", "bb", "ca", "da"]
+    assert ["few tells apart" in what for what in named(1)] == [True]
+
+
+def test_a_person_keeps_a_hash_by_which_stored_models_know_them(key: Callable[[str], None]) -> None:
+    columns = {"email": np.array(["ada@example.org", None], dtype=object)}
+    assert personal.hashed(about(HASHED), columns)["email"].tolist() == ["eeed6971d960c41a", None]
+
+
 def test_features_that_look_at_other_rows_are_refused_without_a_value(
     learn: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,12 +36,11 @@ def unfit(schema: Schema) -> Iterator[str]:
     """Name the columns whose values would get into a model."""
     for column in (column for column in schema.columns if column.pii):
         where = f"schema.yaml: columns ({column.name})"
-        words = column.type in ("category", "text")
         if column.categories:
             other = "or, if predictions may depend on it, remove the list and add allow_pii_input: true"
             mend = f"write type: text and input: false instead of the list; {other}"
             yield f"{where}: it is personal, and each model would hold its values from `categories`. {mend}"
-        elif column.input and words and not column.allow_pii_input:
+        elif column.input and column.type == "text" and not column.allow_pii_input:
             mend = "write input: false or, if predictions may depend on it, allow_pii_input: true"
             yield f"{where}: it is personal, and requests carry it. {mend}"
         if column.name in schema.slices:

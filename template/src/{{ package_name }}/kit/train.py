@@ -120,9 +120,7 @@ def _agree(
 def _same(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
     if object in (one.dtype, other.dtype):
         return np.array([a == b for a, b in zip(one.tolist(), other.tolist(), strict=True)])
-    with np.errstate(invalid="ignore"):
-        near = np.abs(one - other) <= TOLERANCE * (1 + np.abs(one))
-    return np.asarray(near | (one == other) | (np.isnan(one) & np.isnan(other)))
+    return np.asarray(np.isclose(other, one, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True))
 
 
 def champion(settings: Settings, schema: Schema, skipped: bool) -> Rival:

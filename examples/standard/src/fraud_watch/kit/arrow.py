@@ -104,7 +104,7 @@ def _words(column: Column, cells: pa.ChunkedArray) -> NDArray[Any] | None:
     codes = coded.indices.cast(pa.int64()).fill_null(len(entries)).to_numpy()
     if column.categories and not set(entries).issubset(column.categories):
         # The dictionary is that of many chunks: only the words that this one has count.
-        used = np.bincount(codes, minlength=len(entries) + 1)
+        used = np.bincount(codes)
         if any(rows and word not in column.categories for word, rows in zip(entries, used, strict=False)):
             return None
     return Coded.of(np.array([*entries, None], dtype=object), codes)

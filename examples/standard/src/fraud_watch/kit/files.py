@@ -11,6 +11,8 @@ from . import UserError
 
 PATIENCE = 10.0
 """Seconds to wait for a file that another process holds."""
+SECRET = 0o600
+"""The mode of a file that only its owner may read and write."""
 
 
 @contextmanager
@@ -42,7 +44,7 @@ def replace(path: Path, text: str) -> None:
 
 def append_secret(path: Path, lines: str) -> None:
     """Append to a file of settings that only its owner may read from then on."""
-    path.touch(mode=0o600)
-    path.chmod(0o600)
+    path.touch(mode=SECRET)
+    path.chmod(SECRET)
     with path.open("a", encoding="utf-8") as file:
         file.write(f"\n{lines}" if path.stat().st_size else lines)

@@ -182,7 +182,7 @@ def plots(model: Model, truth: Numbers, raw: Numbers) -> dict[str, Figure]:
         style = {"strategy": "quantile", "name": name, "ax": calibration}
         drawn = CalibrationDisplay.from_predictions(of, chance, **style)
         largest = max(largest, drawn.prob_true.max(), drawn.prob_pred.max())
-    if 0 < largest < 0.5:
+    if largest < 0.5:
         # The figures of a rare class would be a dot in the corner of a square that goes to 1.
         calibration.set(xlim=(0, largest * 1.1), ylim=(0, largest * 1.1))
     of_those = f" of the {MOST_CURVES} most frequent classes" if len(names) > MOST_CURVES else ""

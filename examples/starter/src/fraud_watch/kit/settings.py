@@ -37,7 +37,7 @@ def unknown_settings() -> Iterator[str]:
     for name, value in DotEnvSettingsSource(Environment, case_sensitive=True).env_vars.items():
         # Other lines may be a key that was pasted: it must not get into the log.
         if value and value.strip("=") and re.fullmatch("[A-Z][A-Z0-9_]{1,40}", name) and name not in known:
-            near = get_close_matches(name, known, 1, 0.8)
+            near = get_close_matches(name, known, cutoff=0.8)
             yield f".env: {name} is no setting" + (f"; {near[0]} is" if near else "")
 
 

@@ -258,7 +258,7 @@ class Store:
 def _all_named(folder: Path, manifest: Manifest) -> None:
     """Refuse a model with a file that its manifest, which is what is signed, doesn't name."""
     known = {*manifest.files, "manifest.json", SIGNATURE}
-    if more := sorted(p.name for p in folder.iterdir() if p.name not in known and p.name[0] != "."):
+    if more := sorted(p.name for p in folder.iterdir() if p.name not in known and not p.name.startswith(".")):
         raise BrokenModelError(f"{folder} isn't signed: its manifest doesn't name {', '.join(more)}")
 
 

@@ -145,18 +145,19 @@ class Recorded(asyncio.Transport):
         """Keep the protocol that there is."""
 
 
-def fed(*pieces: bytes) -> bytes:
-    """Return what a connection answers to pieces before the application has had a turn."""
+def fed(*pieces: bytes) -> tuple[bytes, bool]:
+    """Return what a connection answers to pieces before the application, and whether it waits for headers."""
 
-    async def whole() -> bytes:
+    async def whole() -> tuple[bytes, bool]:
         config = uvicorn.Config(answers, log_config=None, access_log=False)
         protocol = BoundedProtocol(config, ServerState(), {})
         transport = Recorded()
         protocol.connection_made(transport)
         for piece in pieces:
             protocol.data_received(piece)
+        waits = protocol in BoundedProtocol.unfinished
         protocol.connection_lost(None)
-        return transport.written
+        return transport.written, waits
 
     return asyncio.run(whole())
 
@@ -175,9 +176,14 @@ def test_the_bound_of_what_is_no_body_is_exact(
 ) -> None:
     """It counts anew after each request, and after each piece of a body."""
     monkeypatch.setattr(wire, "HEAD_BYTES", 200)
-    said = fed(*before, begun + b"x" * (200 - len(begun) + over))
+    said, waits = fed(*before, begun + b"x" * (200 - len(begun) + over))
     assert said.startswith(b"HTTP/1.1 431 ") == bool(over)
+    assert waits == (begun == GET and not over)
     assert not BoundedProtocol.unfinished
+
+
+def test_a_body_that_follows_such_an_offer_is_not_taken_for_headers() -> None:
+    assert fed(b"POST / HTTP/1.1\r\n" + OFFERS + b"Content-Length: 5\r\n\r\n", b"he") == (b"", False)
 
 
 def test_a_connection_that_is_turned_away_is_not_idle(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +192,7 @@ def test_a_connection_that_is_turned_away_is_not_idle(monkeypatch: pytest.Monkey
     idle: list[bool] = []
     monkeypatch.setattr(wire, "connections", ours)
     monkeypatch.setattr(ours, "lost", lambda old: idle.append(old in ours.idle))
-    assert fed().startswith(b"HTTP/1.1 503 ")
+    assert fed()[0].startswith(b"HTTP/1.1 503 ")
     assert idle == [False]
 
 
@@ -235,12 +241,15 @@ def test_where_too_many_are_open_the_longest_idle_one_is_closed(monkeypatch: pyt
     run(test)
 
 
-def test_a_connection_with_a_request_is_never_closed_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("before", [b"", GET + b"\r\n"], ids=["alone", "after an answered one"])
+def test_a_connection_with_a_request_is_never_closed_for_another(
+    monkeypatch: pytest.MonkeyPatch, before: bytes
+) -> None:
     monkeypatch.setattr(wire.connections, "most", 2)
     post = GET.replace(b"GET", b"POST") + b"Content-Length: 2\r\n\r\n"
 
     async def test(talk: Talk) -> None:
-        pieces = ((post, b"{}"), (GET, b"\r\n"))
+        pieces = ((before + post, b"{}"), (before + GET, b"\r\n"))
         slow = [asyncio.create_task(talk(*both, pause=0.4)) for both in pieces]
         await asyncio.sleep(0.2)
         assert (await talk()).startswith(b"HTTP/1.1 503 ")

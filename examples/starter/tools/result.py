@@ -148,7 +148,7 @@ def to_settle() -> Iterator[str]:
         content = (HERE / each.path).read_bytes() if (HERE / each.path).is_file() else b""
         try:
             if conflicts.endings_differ(content):
-                yield f"- {each.path}: your lines end otherwise than the release's (CRLF and LF). To have them"
+                yield f"- {each.path}: your lines end otherwise than Slipway's (CRLF and LF). To have them"
                 yield "  merged, go back, convert the file to LF, commit, and update again"
             torn = conflicts.hunks(content)
         except ValueError as error:

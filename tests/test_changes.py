@@ -253,7 +253,8 @@ def test_a_real_project_is_told_what_concerns_it(preset: str, tmp_path: Path) ->
     report = emitted.report(found, answers, tmp_path, "the template")
     assert ("keys.labels.json" in report) == (preset == "standard")
     assert "auth=jwt" not in report
-    assert "2. Run `<project> sign` where you promote." in report
+    assert f"2. Run `{answers['project_slug']} sign` where you promote." in report
+    assert "<project>" not in report and "<package>" not in report
     assert "package_index" in report and "There is nothing to update" not in report
 
 

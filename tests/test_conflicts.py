@@ -102,6 +102,7 @@ def test_the_sides_are_named_and_numbered() -> None:
         "last",
     ]
     assert conflicts.labelled(named, "0.3.0") == named
+    assert conflicts.labelled(COPIER, "v0.3.0") == named
 
 
 def test_in_a_makefile_the_marks_are_comments(tmp_path: Path) -> None:
@@ -123,8 +124,20 @@ def test_in_a_makefile_the_marks_are_comments(tmp_path: Path) -> None:
     assert settled(content, "slipway") == b"first\ntheirs 1\nbetween\nlast\n"
 
 
-def test_the_marks_of_v0_3_in_a_makefile_are_settled() -> None:
-    """Its tool put Copier's own marks behind `# `."""
+@pytest.mark.parametrize("place", ["first\n", "mine 1\n", "theirs 1\n"])
+def test_in_a_command_of_several_lines_the_marks_are_no_comments(place: str) -> None:
+    """There a comment would end the command, and make would run half of it."""
+    content = COPIER.decode().replace(place, place.replace("\n", " \\\n")).encode()
+    named = conflicts.labelled(content, "0.3.0", comment=True)
+    assert named == conflicts.labelled(content, "0.3.0")
+    assert b"\n<<<<<<< yours, hunk 1\n" in named
+    rest = conflicts.taken(content, "yours", 1, "0.3.0", comment=True)
+    assert (
+        b"\n# <<<<<<< yours, hunk 2\n" in rest
+    ), "the other hunk is between whole lines"
+
+
+def test_marks_of_copier_that_are_comments_are_settled() -> None:
     marks = re.compile(rb"^(?=<<<|===|>>>)", re.MULTILINE)
     content = marks.sub(b"# ", COPIER)
     assert content.count(b"# ") == 6

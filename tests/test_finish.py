@@ -146,12 +146,13 @@ def test_hunks_in_one_file_lose_nothing(project: Path) -> None:
 REFUSED = {
     "TAKE=theirs FILE=README.md HUNK=1": "TAKE=theirs is no side: it is one of yours",
     "TAKE=yours": "say which file: FILE=README.md",
-    "TAKE=yours FILE=gone.md": "FILE=gone.md is no file",
-    "TAKE=yours FILE=docs": "FILE=docs is no file",
+    "TAKE=yours FILE=gone.md": "there is no file gone.md.\n",
+    "TAKE=yours FILE=docs": "there is no file docs.\n",
     "TAKE=yours FILE=README.md": "README.md: it has the hunks 1 (line ",
     "TAKE=yours FILE=README.md HUNK=4": "README.md: it has no hunk 4, but 1 (line ",
     "TAKE=yours FILE=README.md HUNK=two": "HUNK=two is no number",
     "TAKE=yours FILE=pyproject.toml": "pyproject.toml: an update left no conflict in it",
+    "FILE=README.md HUNK=1": "say which side to keep: TAKE=yours, TAKE=slipway or",
     "FINISH=1 TO=1.1.0": "it takes neither TO nor DATA",
     "FINISH=1 DATA=ci=none": "it takes neither TO nor DATA",
 }
@@ -254,7 +255,7 @@ def test_what_is_left_is_named_and_nothing_happens(
     before = state(project)
     told = typed(project, "make update FINISH=1", status=1)
     assert re.search(why, told), told
-    assert "Then again: make update FINISH=1" in told
+    assert "settle these first, then again make update FINISH=1\n" in told
     assert state(project) == before
     assert not (project.parent / "bin" / "tested").exists()
 
@@ -324,6 +325,38 @@ def test_conflicts_that_were_committed_by_hand_are_finished(project: Path) -> No
     told = typed(project, "make update FINISH=1")
     assert "The tests: passed." in told and "All of it is committed" in told
     assert git(project, "log", "-1", "--format=%s") == "mine\n"
+
+
+def test_an_update_does_not_begin_over_marks_of_the_last_one(project: Path) -> None:
+    typed(project, "make update ARGS=--branch")
+    before = state(project)
+    told = typed(project, "make update DATA=licence=Apache-2.0", status=1)
+    assert "settle the conflicts in Makefile, README.md first, then make update" in told
+    assert state(project) == before
+
+
+@pytest.mark.parametrize("branch", ["", "ARGS=--branch"])
+def test_edits_that_came_to_nothing_stay_named(project: Path, branch: str) -> None:
+    """By a commit of its own name: at the end, HEAD is another one."""
+    edit(project, "docs/leaving.md", "It leaves.", "It stays.")
+    typed(project, f"make update {branch}", status=0 if branch else 1)
+    settled(project)
+    told = typed(project, "make update FINISH=1")
+    way = re.search(
+        r"- removed: docs/leaving.md, without edits of yours: (git .*)", told
+    )
+    assert way and "It stays." in typed(project, way[1])
+    assert way[0] in git(project, "log", "-1", "--format=%b")
+
+
+def test_files_whose_lines_end_otherwise_are_named(project: Path) -> None:
+    text = read(project, "README.md").replace("\n", "\r\n")
+    (project / "README.md").write_bytes(text.encode())
+    git(project, "config", "core.autocrlf", "false")
+    commit(project)
+    told = typed(project, "make update", status=1)
+    assert "- README.md: your lines end otherwise than Slipway's (CRLF and LF)." in told
+    assert "- Makefile: your lines" not in told
 
 
 def test_an_update_is_finished_on_a_branch_of_its_own(project: Path) -> None:
@@ -412,12 +445,13 @@ def test_the_commands_of_the_table(made: Path, tmp_path: Path) -> None:
 
 def test_a_tool_in_conflict_is_settled_by_git(project: Path) -> None:
     edit(project, "tools/update.py", '"""Update the project', '"""My project')
-    typed(project, "make update", status=1)
+    told = typed(project, "make update", status=1)
     assert "<<<<<<< yours, hunk 1" in read(project, "tools/update.py")
     (command,) = re.findall("`(git checkout --theirs .*?)`", page())
+    assert f"- tools/update.py: first run {command}\n" in told
     typed(project, command)
     settled(project)
-    typed(project, "git add tools && make update FINISH=1")
+    typed(project, "make update FINISH=1")
     assert '"""Bring the project' in read(project, "tools/update.py")
 
 
@@ -481,7 +515,8 @@ def test_a_project_of_the_last_release_comes_along_by_its_own_tool(
     template.release("99.0.0")
     told = update(project).stdout
     assert "What the changelog says:\n\n## " in told
-    assert "\n## 0.3.0\n\n### Upgrading\n\nDo this after the update:\n\n1. Run" in told
+    assert "\n### Upgrading\n\nDo this after the update:\n\n1. Settle" in told
+    assert "\n## 0.3.0\n" in told
     assert "## 0.2.0" not in told and "first release" not in told
     machine(project)
     assert "<<<<<<< before updating" in read(project, "README.md")
@@ -494,7 +529,7 @@ def test_a_project_of_the_last_release_comes_along_by_its_own_tool(
             words = take.replace("Makefile", path).replace("hunk 1", f"hunk {number}")
             typed(project, words.replace("yours", "slipway"))
     told = typed(project, finish)
-    assert told.index("What to do:") < told.index("2. Run `<project> sign`")
+    assert re.search(r"What to do:\n\n(.*\n)*?2\. Run `[\w-]+ sign`", told)
     assert "auth=jwt" not in told and "on other answers (" in told
     subject = git(project, "log", "-1", "--format=%s").strip()
     assert subject == "Slipway 0.2.0 → 99.0.0"

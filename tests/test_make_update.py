@@ -211,7 +211,8 @@ def test_tests_that_fail_are_told(project: Path) -> None:
 def test_an_edited_file_that_a_release_removes_is_named(project: Path) -> None:
     edit(project, "docs/leaving.md", "It leaves.", "It stays.")
     done = update(project)
-    way = "git show HEAD:./docs/leaving.md"
+    head = git(project, "rev-parse", "--short", "HEAD").strip()
+    way = f"git show {head}:./docs/leaving.md"
     assert f"- removed: docs/leaving.md, without edits of yours: {way}" in done.stdout
     assert "It stays." in subprocess.check_output(way, shell=True, cwd=project).decode()
 
@@ -345,7 +346,8 @@ def test_edits_that_copier_drops_are_named(project: Path, tmp_path: Path) -> Non
     """It does not look whether git could put them into the new files."""
     edit(project, "README.md", "## Where things are", "## Where my things are")
     done = update(project, path=broken(tmp_path, "apply*"))
-    way = "git show HEAD:./README.md"
+    head = git(project, "rev-parse", "--short", "HEAD").strip()
+    way = f"git show {head}:./README.md"
     assert f"- changed: README.md, without edits of yours: {way}" in done.stdout
 
 

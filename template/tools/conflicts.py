@@ -111,7 +111,7 @@ def taken(content: bytes, side: str, number: int | None, version: str, comment: 
     yours = lines[hunk.start + 1 : hunk.base or hunk.middle]
     slipways = lines[hunk.middle + 1 : hunk.end]
     lines[hunk.start : hunk.end + 1] = {"yours": yours, "slipway": slipways, "both": yours + slipways}[side]
-    return b"".join(lines)
+    return labelled(b"".join(lines), version, comment)
 
 
 def endings_differ(content: bytes) -> bool:

@@ -3,6 +3,7 @@
 import ast
 import configparser
 import json
+import re
 import subprocess
 import tomllib
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from threading import Lock
 
 import yaml
 from markdown_it import MarkdownIt
+from packaging.requirements import Requirement
 
 _parsing = Lock()
 
@@ -49,6 +51,17 @@ def _ini(text: str) -> None:
     configparser.ConfigParser().read_string(f"[root]\n{text}")
 
 
+def _locked(text: str) -> None:
+    """Requirements, each of one version and with hashes."""
+    for entry in re.sub(r"\\\n\s*", "", text).splitlines():
+        words = entry.split()
+        (wanted,) = Requirement(words[0]).specifier
+        assert wanted.operator == "==", entry
+        assert words[1:], f"no hash: {entry}"
+        for word in words[1:]:
+            assert re.fullmatch("--hash=sha256:[0-9a-f]{64}", word), word
+
+
 def _markdown(text: str) -> None:
     assert MarkdownIt().parse(text)
 
@@ -60,6 +73,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     ".md": _markdown,
     ".py": parsed,
     ".toml": tomllib.loads,
+    ".txt": _locked,
     ".yaml": yaml.safe_load,
     ".yml": yaml.safe_load,
     "Makefile": _make,

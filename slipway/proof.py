@@ -8,6 +8,7 @@ from typing import Any
 from slipway.git import git, listed
 
 RECORD = ".tools/proof.json"
+LEDGER = "tests/ledger"
 COUNTS = {"MATRIX_SAMPLES": 20, "UPDATE_CASES": 300}
 """How much a release draws at least: what the nightly workflow draws, and more than `make prove`."""
 SETTINGS = {"PROVE": "1", "REQUIRE_ALL": "1"} | {n: str(c) for n, c in COUNTS.items()}
@@ -15,8 +16,11 @@ SETTINGS = {"PROVE": "1", "REQUIRE_ALL": "1"} | {n: str(c) for n, c in COUNTS.it
 
 
 def tree(checkout: Path) -> str:
-    """The id of what is committed; empty if the work tree differs from it."""
-    if git(checkout, "status", "--porcelain"):
+    """Return the id of what is committed, or nothing if the work tree has other changes than verdicts.
+
+    A proof decides all verdicts itself, and writes them down.
+    """
+    if git(checkout, "status", "--porcelain", "--", ".", f":(exclude){LEDGER}"):
         return ""
     return git(checkout, "rev-parse", "HEAD^{tree}").strip()
 

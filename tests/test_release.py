@@ -210,6 +210,16 @@ def test_the_record_of_a_tree_with_changes_releases_nothing(clone: Path) -> None
     assert "is of a work tree with changes" in refused(clone, "0.2.0")
 
 
+def test_verdicts_that_a_proof_wrote_down_are_no_changes(clone: Path) -> None:
+    committed = proof.tree(clone)
+    assert committed
+    (clone / proof.LEDGER).mkdir(parents=True, exist_ok=True)
+    (clone / proof.LEDGER / "new.txt").write_text("0f 1\n")
+    assert proof.tree(clone) == committed
+    (clone / "tests" / "new.txt").touch()
+    assert not proof.tree(clone)
+
+
 @pytest.mark.parametrize(
     ("other", "sentence"),
     [

@@ -93,6 +93,17 @@ def test_what_shares_a_decision_is_one_group() -> None:
     assert lanes.group("tests/update/test_ways.py::test_d") == "tests/update"
 
 
+def test_each_project_of_a_proof_is_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    test = "tests/test_oracle.py::test_its_demo_runs"
+    monkeypatch.setattr(lanes, "PROVE", False)
+    assert lanes.group(f"{test}[drawn 1]") == "tests/test_oracle.py"
+    monkeypatch.setattr(lanes, "PROVE", True)
+    assert lanes.group(f"{test}[drawn 1]") == "tests/test_oracle.py drawn 1"
+    assert lanes.group("tests/test_oracle.py::test_b") == lanes.group(
+        f"{test}[starter]"
+    )
+
+
 class Item:
     def __init__(self, nodeid: str) -> None:
         self.nodeid = nodeid

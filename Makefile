@@ -46,7 +46,8 @@ format: .venv/developer  ## format, and mend what can be mended
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m black .
 
-examples: .venv/developer  ## remake examples/, docs/questions.md and CHANGELOG.md
+examples: .venv/developer  ## remake what is generated: examples/, docs/questions.md, CHANGELOG.md and parts of hooks/
+	$(RUN) -m tests.manifests
 	$(RUN) -m tests.examples
 	$(RUN) -m tests.reference
 	$(RUN) -m slipway.changes

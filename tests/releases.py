@@ -8,7 +8,7 @@ from typing import Protocol, Self
 
 import copier
 
-from tests.ownership import PACKAGE
+from tests.manifests import PACKAGE
 from tests.rendering import ANSWERS_FILE, ROOT, Tree, tree
 
 

@@ -19,9 +19,10 @@ from unittest.mock import patch
 import copier
 import jinja2
 import yaml
-from copier._template import load_template_config
 from jinja2.compiler import CodeGenerator
 from plumbum import local
+
+from tests.inside_copier import load_template_config
 
 ROOT = Path(__file__).resolve().parents[1]
 ANSWERS_FILE = ".copier-answers.yml"

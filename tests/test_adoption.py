@@ -11,9 +11,9 @@ from slipway.project import Project, Request, make
 from slipway.refusal import Refusal
 from tests.checkout import Checkout
 from tests.drawn import PROVE, SEED
+from tests.manifests import entry
 from tests.matrix.answers import Known
 from tests.matrix.verdicts import shown
-from tests.ownership import row
 from tests.real import lend_bytecode, lend_caches, run
 from tests.releases import git
 from tests.rendering import ROOT, Tree
@@ -56,7 +56,7 @@ def kept(project: Tree) -> Tree:
     """The files that a table of one's own changes nothing in."""
     files = without_origin(project).items()
     changed = {"data/dvc.yaml", "uv.lock"}
-    return {p: c for p, c in files if p not in changed and row(p).owner != "yours"}
+    return {p: c for p, c in files if p not in changed and entry(p).owner != "yours"}
 
 
 def files_of(folder: Path) -> Tree:

@@ -22,8 +22,7 @@ def known(**answers: str) -> Known:
 def test_a_question_beyond_the_budget_is_named_and_so_is_one_that_is_not_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    allowed = {FILE: frozenset({"engine", "problem"})}
-    monkeypatch.setattr(budget, "BUDGET", allowed)
+    monkeypatch.setattr(budget, "budget", lambda file: {"engine", "problem"})
     both = (known(engine="plan", problem="a"), known(engine="sklearn", problem="b"))
     assert not list(budget.over(decision(*((answers, 1.0) for answers in both))))
     other = (known(engine="plan", auth="jwt"), known(engine="sklearn", auth="none"))

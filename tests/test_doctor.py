@@ -15,7 +15,7 @@ from slipway.tools import tool
 from tests import quick
 from tests.checkout import bare_environment
 from tests.checks.environment import environment
-from tests.ownership import row
+from tests.manifests import entry
 from tests.releases import Follower, Template, git
 from tests.rendering import ANSWERS_FILE, ROOT, render_tree, settings
 from tests.trees import template
@@ -437,6 +437,22 @@ def test_tokens_that_keep_the_right_to_label_everything_are_named(
     assert ["LABEL_ROLE is not set" in message for message in found] == [True] * named
 
 
+def test_without_the_list_of_owners_nothing_of_the_owners_is_called_edited(
+    project: Path,
+) -> None:
+    owners = project / "tools" / "owners.toml"
+    (project / "README.md").write_text("Mine.\n")
+    for damage in (owners.unlink, lambda: owners.write_text("yours = [")):
+        damage()
+        found = json.loads(run(project, "--json").stdout)["findings"]
+        assert [each["path"] for each in found] == ["tools/owners.toml"]
+        assert run(project, "--restore", "tools/owners.toml").returncode == 0
+    assert "shared" in (project / "tools/owners.toml").read_text("utf-8")
+    owners.write_text(MARKED)
+    found = json.loads(run(project, "--json").stdout)["findings"]
+    assert [each["code"] for each in found] == ["conflict-marker"]
+
+
 def test_a_check_in_conflict_does_not_end_the_doctor(project: Path) -> None:
     (project / "tools" / "doctor_labels.py").write_text(MARKED)
     assert [each.code for each in doctor.examine(project, network=False)] == [
@@ -468,9 +484,9 @@ def test_without_the_network_nobody_is_asked(project: Path) -> None:
     assert found(project, network=False) == []
 
 
-def test_whose_a_file_is_stands_in_the_table_too() -> None:
+def test_the_doctor_knows_the_owner_of_each_file() -> None:
     assert {p: doctor.owner(p) for p in template().files} == {
-        p: row(p).owner for p in template().files
+        p: entry(p).owner for p in template().files
     }
 
 

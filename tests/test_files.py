@@ -1,43 +1,48 @@
 """What is emitted: every file owned, tested, valid and needed, and not too many."""
 
-import ast
 import hashlib
-import io
 import re
-import tokenize
 
-import pytest
 from pathspec import GitIgnoreSpec
 
-from tests.ownership import PACKAGE, ROWS, row
+from tests import manifests
+from tests.manifests import CORE, PACKAGE, entry
 from tests.rendering import CHOICES, ROOT, render_tree, settings
 from tests.test_names import ENVIRONMENT
 from tests.trees import template
 
-LAYOUT = {
-    tokenize.COMMENT,
-    tokenize.DEDENT,
-    tokenize.ENDMARKER,
-    tokenize.INDENT,
-    tokenize.NEWLINE,
-    tokenize.NL,
-}
+
+def test_every_file_is_in_a_manifest_and_each_entry_has_its_file() -> None:
+    assert sorted(manifests.files()) == sorted(template().files)
 
 
-def test_every_file_has_an_owner_and_a_test_that_would_miss_it() -> None:
-    for path in template().files:
-        proof = row(path).proof
-        assert (
-            proof in template().files or (ROOT / proof).is_file()
-        ), f"{path}: no {proof}"
+def test_a_file_of_an_option_is_there_for_its_question() -> None:
+    """Else the manifest of another question, or the core's, should have it."""
+    for manifest in manifests.manifests().values():
+        for file in manifest.owned():
+            deciding = {
+                name
+                for source in template().paths[file.path]
+                for name in source.places.inputs()
+            }
+            expected = {manifest.question} if manifest.question != CORE else set()
+            assert expected <= deciding, f"{file.path} does not depend on {expected}"
+            assert expected or deciding <= {"package_name"}, f"{file.path}: {deciding}"
 
 
-def test_no_line_of_the_table_is_idle() -> None:
-    idle = [line.path for line in ROWS if not any(map(line.covers, template().files))]
-    assert not idle
+def test_the_test_that_an_entry_names_reads_the_file() -> None:
+    """Of emitted tests the matrix knows what they open: tests/test_matrix.py holds those."""
+    for path, file in manifests.files().items():
+        if file.proof not in template().files:
+            source = (ROOT / file.proof).read_text("utf-8")
+            name = path.rpartition("/")[2]
+            called = f'"{name.partition(".")[0]}"'
+            assert (
+                path in source or name in source or called in source
+            ), f"{file.proof} does not name {path}"
 
 
-def test_what_an_update_leaves_alone_is_what_the_table_calls_yours() -> None:
+def test_what_an_update_leaves_alone_is_what_the_manifests_call_yours() -> None:
     patterns = settings()["_exclude"]
     excluded = {}
     for operation in ("copy", "update"):
@@ -50,50 +55,15 @@ def test_what_an_update_leaves_alone_is_what_the_table_calls_yours() -> None:
         }
     assert excluded["copy"] == set()
     assert excluded["update"] == {
-        p for p in template().files if row(p).owner == "yours"
+        p for p in template().files if entry(p).owner == "yours"
     }
 
 
 def test_what_is_yours_depends_on_the_problem_alone() -> None:
     for path in template().files:
-        if row(path).owner == "yours":
+        if entry(path).owner == "yours":
             decided = template().questions_of(path)
             assert decided <= {"problem", "package_name"}, f"{path}: {decided}"
-
-
-def lines_of_code(source: str) -> int:
-    """Lines that hold code: blank lines, comments and docstrings are no burden, but a help."""
-    lines: set[int] = set()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type not in LAYOUT:
-            lines.update(range(token.start[0], token.end[0] + 1))
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-    return len(lines)
-
-
-@pytest.mark.parametrize("problem", CHOICES["problem"])
-def test_a_project_is_small(problem: str) -> None:
-    files, lines = size("starter", problem)
-    # Watched, so that growth is a decision. Of the files seven keep it current: the doctor, a part of it, the update, its three parts
-    # and its workflow;
-    # three test files hold arithmetic, five files read other people's tables, nine bound what one caller, one bad file
-    # or one bad day can do to the service, three decide which stored models are trusted, five keep personal data out.
-    # Where callers label predictions, one file checks who may.
-    # A key pair can be lost, mistyped or half made: fifty lines refuse to replace it by another one. A dozen let a new key
-    # sign again what serves, and another dozen name a port that is taken. One file has the hashes of uv.
-    assert files <= 82
-    assert lines <= 3_320
-    assert size("standard", problem)[0] <= 113
-
-
-def size(preset: str, problem: str) -> tuple[int, int]:
-    """How many files a project has, and lines of code under src."""
-    tree = render_tree({"preset": preset, "problem": problem})
-    sources = [path for path in tree if path.startswith("src/")]
-    code = [tree[path].decode() for path in sources if path.endswith(".py")]
-    return len(tree), sum(map(lines_of_code, code))
 
 
 def test_adopt_knows_the_demo_that_it_replaces() -> None:

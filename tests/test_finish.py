@@ -1,4 +1,4 @@
-"""`make update` where you and a release changed the same lines: settle hunk by hunk, finish, lose nothing."""
+"""`make update` where you and a release changed the same lines, with tools/result.py: settle hunk by hunk, finish, lose nothing."""
 
 import os
 import re

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import quick
-from tests.ownership import PACKAGE
+from tests.manifests import PACKAGE
 from tests.releases import Follower, Template, git
 from tests.rendering import ANSWERS_FILE
 from tests.test_migrations import FUNCTION

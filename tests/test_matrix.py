@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests import summary
+from tests import manifests, summary
 from tests.checks import CHECKS, NAMED, budget, suite, unexcused
 from tests.checks.excuses import EXCUSES
 from tests.matrix.dead import alike, untaken
@@ -86,6 +86,23 @@ def test_no_answer_adds_code_that_no_emitted_test_executes(
         p for p in template().files if p.startswith("src/") and p.endswith(".py")
     }
     assert not package - opened
+
+
+def test_the_emitted_test_that_an_entry_names_opens_the_file(
+    emitted: dict[str, Decision],
+) -> None:
+    for path, file in manifests.files().items():
+        if file.proof not in template().files or file.proof == path:
+            continue
+        if file.proof in suite.STARTS_PROCESSES:
+            # What its processes open is assumed, not traced.
+            name = path.rpartition("/")[2].encode()
+            versions = (
+                content or b"" for _, content in template().versions(file.proof)
+            )
+            assert any(name in content for content in versions), path
+        else:
+            assert path in emitted[f"passes {file.proof}"].opened, path
 
 
 def test_no_branch_is_dead() -> None:

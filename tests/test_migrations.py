@@ -14,9 +14,9 @@ from packaging.version import Version
 
 from slipway.changes import UNRELEASED, releases
 from tests import quick
+from tests.manifests import PACKAGE
 from tests.matrix.synthetic import write
 from tests.matrix.template import Template as Matrix
-from tests.ownership import PACKAGE
 from tests.releases import Follower, Template, git
 from tests.rendering import ROOT, settings
 from tests.trees import template as today

@@ -28,6 +28,7 @@ import pytest
 from tests.checkout import bare_environment
 from tests.drawn import PROVE, SEED
 from tests.examples import ORIGIN
+from tests.manifests import manifests
 from tests.matrix.answers import Answer, Known
 from tests.matrix.template import Template
 from tests.matrix.verdicts import shown
@@ -44,26 +45,15 @@ PATIENCE = 120
 """Seconds until a server must have answered; a slow machine imports MLflow for long."""
 
 SUGGESTED = {
-    name: {
-        "preset": name,
+    preset: {
+        "preset": preset,
         "user_name": "",
         "user_email": "",
         "github_user": "",
-        "licence": "MIT",
         "problem": "classification",
-        "data_versioning": "none" if name == "starter" else "dvc",
-        "python_version": "3.11",
-        "formatter": "black",
-        "container": "none" if name == "starter" else "docker",
-        "ci": "github",
-        "engine": "sklearn" if name == "starter" else "plan",
-        "bulk": "none" if name == "starter" else "parquet",
-        "auth": "none" if name == "starter" else "api_key",
-        "limits": "none" if name == "starter" else "memory",
-        "prediction_log": "none" if name == "starter" else "sqlite",
-        "tracing": "none",
+        **{q: m.presets[preset] for q, m in manifests().items() if m.presets},
     }
-    for name in ("starter", "standard")
+    for preset in ("starter", "standard")
 }
 DEMOS = ("starter regression", "standard regression")
 """Projects of which only the demo is run: their checks and tests differ from the presets' in nothing that the extremes and
@@ -224,7 +214,9 @@ def test_the_first_had_to_fetch_uv(
     real: Callable[[str], Project], demoed: Callable[[str], str]
 ) -> None:
     demoed(COLD)
-    assert (real(COLD).folder / ".tools" / "bin" / "uv").exists()
+    folder = real(COLD).folder
+    fetched = run(folder, str(folder / ".tools/bin/uv"), "--version").split()[1]
+    assert f"uv=={fetched} " in (folder / "tools/uv.txt").read_text("utf-8")
 
 
 @pytest.mark.parametrize("whole", [template, renamed])

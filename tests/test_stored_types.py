@@ -6,7 +6,7 @@ from runpy import run_path
 from types import SimpleNamespace
 
 from tests.checks.environment import environment, plain
-from tests.ownership import PACKAGE
+from tests.manifests import PACKAGE
 from tests.rendering import ROOT
 from tests.trees import template
 

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 from pathspec import GitIgnoreSpec
 
 from tests.releases import git
@@ -88,6 +89,17 @@ def test_the_calls_of_the_guide_are_accepted(auth: str, header: str) -> None:
     (call,) = re.findall("^curl .*/feedback.*", guide, re.MULTILINE)
     assert header in call
     assert ("X-API-Key" in call or "Authorization" in call) == (auth != "none")
+
+
+def test_the_hook_before_a_commit_calls_a_target_of_the_makefile() -> None:
+    tree = render_tree({})
+    repos = yaml.safe_load(tree[".pre-commit-config.yaml"])["repos"]
+    called = [hook["entry"].split() for repo in repos for hook in repo["hooks"]]
+    assert called
+    makefile = tree["Makefile"].decode()
+    for program, target in called:
+        assert program == "make"
+        assert re.search(f"^{target}:", makefile, re.MULTILINE)
 
 
 def test_files_that_the_guide_writes_are_kept_out_of_git() -> None:

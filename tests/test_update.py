@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tests import quick
-from tests.ownership import PACKAGE, row
+from tests.manifests import PACKAGE, entry
 from tests.releases import Follower, Template
 from tests.rendering import ANSWERS_FILE, render_tree
 from tests.test_free_text import HOSTILE
@@ -64,7 +64,7 @@ def test_free_text_survives_an_update(template: Template, tmp_path: Path) -> Non
 
 def test_what_is_yours_is_never_touched(template: Template, tmp_path: Path) -> None:
     project = Follower(template, tmp_path / "project", package_name=PACKAGE)
-    mine = [path for path in project.files() if row(path).owner == "yours"]
+    mine = [path for path in project.files() if entry(path).owner == "yours"]
     edited, deleted = mine[0], mine[-1]
     project.append(edited, "\n# mine\n")
     (project.folder / deleted).unlink()

@@ -9,10 +9,10 @@ import yaml
 from tests import drawn, summary
 from tests.checks import CHECKS, decide_check
 from tests.checks.ledgers import Ledgers
+from tests.manifests import PACKAGE
 from tests.matrix.answers import Known
 from tests.matrix.template import Template
 from tests.matrix.verdicts import Decision
-from tests.ownership import PACKAGE
 from tests.rendering import QUESTIONS, source
 
 # The shortest and the longest name that a package can have: lines wrap differently.

@@ -20,6 +20,7 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,10 @@ def prepare() -> None:
     import argparse  # noqa: F401
     import shlex  # noqa: F401
 
-    import copier._cli  # noqa: F401
-
+    from tests.inside_copier import COMMAND
     from tests.rendering import compiling_once, render, source
+
+    import_module(COMMAND)
 
     compiling_once().__enter__()
     with tempfile.TemporaryDirectory() as folder:

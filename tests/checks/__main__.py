@@ -13,12 +13,14 @@ from rich.table import Table
 from tests import drawn, trees
 from tests.checks import CHECKS, NAMED, decide_check, page, suite, unexcused
 from tests.checks.ledgers import Ledgers
+from tests.examples import ANSWERS as EXAMPLES
 from tests.matrix.answers import Known
 from tests.matrix.faults import faults
 from tests.matrix.runs import marginal
 from tests.matrix.template import Template
 from tests.matrix.verdicts import Decision, report, shown
 from tests.rendering import organisation
+from tests.size import size
 from tests.trees import PERSON
 
 app = typer.Typer(
@@ -43,7 +45,7 @@ LIMIT = typer.Option(help="How many to list.")
 
 @app.command()
 def count() -> None:
-    """Say how many combinations there are, and what is forbidden."""
+    """Count combinations, files and lines of code, and list what is forbidden."""
     questions = template().questions
     console.print(
         f"{questions.count()} combinations of {len(questions.names)} questions"
@@ -51,6 +53,9 @@ def count() -> None:
     console.print(
         f"with {', '.join(PERSON)} left empty or answered, all other free text at its default"
     )
+    for preset in EXAMPLES:
+        files, lines = size(preset)
+        console.print(f"{preset}: {files} files, {lines} lines of code in its package")
     for refusal in (*questions.refusals, *renamed().questions.refusals):
         after = f" after {shown(refusal.known)}" if refusal.known else ""
         console.print(

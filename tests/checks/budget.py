@@ -2,44 +2,9 @@
 
 from collections.abc import Iterator
 
+from tests.manifests import manifests
 from tests.matrix.answers import Answer
 from tests.matrix.verdicts import Decision
-
-# All test on the project's own data and model, so on its problem, and on what its models are served by.
-CORE = frozenset({"engine", "problem"})
-# All parts at once, and how a project's whole life goes with them.
-PARTS = CORE | {"auth", "limits", "prediction_log", "tracing"}
-BUDGET = {
-    "tests/test_adopt.py": CORE,
-    "tests/test_auth.py": CORE | {"auth"},
-    "tests/test_bulk.py": CORE,
-    "tests/test_columns.py": CORE,
-    # DVC's own processes list tools/, where options have files.
-    "tests/test_dvc.py": CORE | {"auth", "container", "prediction_log"},
-    "tests/test_engine.py": {"problem"},
-    "tests/test_evaluate.py": CORE,
-    "tests/test_features.py": CORE,
-    "tests/test_journal.py": CORE | {"prediction_log"},
-    "tests/test_learn.py": CORE,
-    "tests/test_life.py": PARTS | {"container"},
-    "tests/test_limits.py": CORE | {"limits"},
-    "tests/test_logdb.py": CORE | {"prediction_log"},
-    "tests/test_logs.py": CORE,
-    "tests/test_parts.py": PARTS,
-    "tests/test_personal.py": CORE,
-    "tests/test_probes.py": {"problem"},
-    "tests/test_reading.py": CORE,
-    "tests/test_release.py": CORE,
-    "tests/test_requests.py": CORE,
-    "tests/test_schema.py": CORE,
-    "tests/test_serve.py": CORE,
-    "tests/test_shared.py": CORE,
-    "tests/test_signing.py": CORE,
-    "tests/test_tracing.py": CORE,
-    "tests/test_train.py": CORE,
-    "tests/test_turns.py": CORE,
-    "tests/test_wire.py": CORE,
-}
 
 
 def reads(decision: Decision) -> set[str]:
@@ -51,11 +16,17 @@ def reads(decision: Decision) -> set[str]:
     return {name for name, given in answers.items() if len(given) > 1}
 
 
+def budget(file: str) -> set[str]:
+    """The questions that a test file may depend on, as its manifest says."""
+    found = (manifest.tests.get(file, ()) for manifest in manifests().values())
+    return {name for names in found for name in names}
+
+
 def over(decision: Decision) -> Iterator[str]:
     """Name each question that a file depends on beyond its budget, and each that it no longer needs."""
     file = decision.check.removeprefix("passes ")
-    read, allowed = reads(decision), BUDGET.get(file, set())
+    read, allowed = reads(decision), budget(file)
     for name in sorted(read - allowed):
-        yield f"{file} depends on the question {name}: test it against its seam, or add the question to its budget"
+        yield f"{file} depends on the question {name}: test it against its seam, or add the question to its line in options/"
     for name in sorted(allowed - read):
-        yield f"{file} does not depend on the question {name}: take it out of its budget"
+        yield f"{file} does not depend on the question {name}: take it out of its line in options/"

@@ -12,39 +12,17 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 
+from tests import manifests
 from tests.checks.tables import table
 from tests.matrix.project import Project
 from tests.matrix.template import Template
 from tests.matrix.verdicts import Check
 
 # Distributions that are imported by another name than their own.
-MODULES = {
-    "IPython": "ipython",
-    "imblearn": "imbalanced-learn",
-    "jwt": "pyjwt",
-    "opentelemetry": "opentelemetry-sdk",
-    "pythonjsonlogger": "python-json-logger",
-    "sklearn": "scikit-learn",
-    "yaml": "pyyaml",
-}
-# What is declared and imported by no file: the file and the word that call it, or the reason.
-CALLED = {
-    "black": ("Makefile", "black"),
-    "dvc": ("dvc.yaml", "stages"),
-    "mypy": ("Makefile", "mypy"),
-    "pytest": ("Makefile", "pytest"),
-    "pytest-cov": ("Makefile", "--cov"),
-    "ruff": ("Makefile", "ruff"),
-}
-REASONS = {
-    "opentelemetry-exporter-otlp-proto-http": "its modules lie in a folder that it shares with the SDK's",
-    "opentelemetry-proto": "so do these, with which a test reads what was sent",
-    "httpx2": "FastAPI's TestClient sends requests with it",
-    "ipykernel": "editors run the notebook with it",
-    "pyarrow": "pandas reads Parquet with it",
-    "python-calamine": "pandas reads workbooks with it",
-    "types-pyyaml": "mypy reads it",
-}
+MODULES: dict[str, str] = manifests.dependencies("modules")
+# Declared and imported by no file: the command that calls it, or the reason to declare it.
+CALLED: dict[str, dict[str, str]] = manifests.dependencies("called")
+KEPT: dict[str, str] = manifests.dependencies("kept")
 PACKAGE = ("serve", "fallback", "score", "train")
 SERVED, SCORED = {"", "serve"}, {"", "serve", "score"}
 SERVING, SCORING = ("src/*/cli.py", "src/*/kit/serve/*.py"), ("src/*/kit/batch.py",)
@@ -193,9 +171,11 @@ def unused(project: Project, _: str) -> Iterator[str]:
         by_package |= used if path.startswith("src/") else set()
     for group, names in groups(project).items():
         wanted = by_package if group in PACKAGE else by_any
-        for name in sorted(names - wanted - REASONS.keys()):
-            path, word = CALLED.get(name, ("", ""))
-            if not word or not re.search(rf"(?<!\w){word}\b", project.text(path)):
+        for name in sorted(names - wanted - KEPT.keys()):
+            call = CALLED.get(name)
+            if not call or not re.search(
+                rf"(?<!\w){call['word']}\b", project.text(call["file"])
+            ):
                 yield f"{name}, of the set {group}, is neither imported nor called"
 
 

@@ -23,12 +23,12 @@ from tests.checks import environment, server
 from tests.checks.ledgers import EVERY_RUN, Ledgers
 from tests.checks.style import toml
 from tests.checks.tables import table
+from tests.manifests import PACKAGE
 from tests.matrix.answers import Known
 from tests.matrix.ledger import hashed
 from tests.matrix.runs import Look, decide_by_runs
 from tests.matrix.template import Template
 from tests.matrix.verdicts import Decision, Problems
-from tests.ownership import PACKAGE
 from tests.parsers import parsed
 
 # What answers add to the service. It has tests of its own, and a pipeline and the core's life have no use for it.

@@ -17,10 +17,10 @@ from tests.checks import environment, interfaces, style
 from tests.checks.interfaces import followed, interface
 from tests.checks.style import toml
 from tests.checks.tables import table
+from tests.manifests import PACKAGE
 from tests.matrix.ledger import hashed
 from tests.matrix.project import Project
 from tests.matrix.verdicts import Check, Problems
-from tests.ownership import PACKAGE
 
 PROBLEMS_FOUND = 1
 

@@ -5,35 +5,15 @@ from collections.abc import Iterator
 from functools import cache
 
 from tests.checks.texts import ALL, BUT
+from tests.manifests import manifests
 from tests.matrix.project import Project
 from tests.matrix.verdicts import Check
 
-# Question, answer: its words, as regular expressions.
-WORDS = {
-    ("auth", "api_key"): (r"(?i:api[ _-]key)", r"\bkeys/keys\.json"),
-    ("auth", "jwt"): (r"(?i:\bjwt)", r"\b[Bb]earer\b"),
-    ("bulk", "parquet"): (r"\bscore.* files?\b", r"\bscore \S*\.parquet\b"),
-    ("ci", "github"): (r"GitHub Actions", r"\bCI\b", r"\.github/"),
-    ("container", "docker"): (r"(?i:docker)", r"\bcontainer", r"\bimage\b"),
-    ("data_versioning", "dvc"): (r"(?i:\bdvc\b)",),
-    ("engine", "plan"): (r"(?i:fallback)", r"\b[Aa] plan\b", r"\bplan\.(json|npz)"),
-    ("formatter", "black"): (r"(?i:\bblack\b)",),
-    ("formatter", "ruff"): (r"ruff format",),
-    ("licence", "Apache-2.0"): (r"Apache",),
-    ("licence", "BSD-3-Clause"): (r"\bBSD\b",),
-    ("limits", "redis"): (r"(?i:redis\b)",),
-    ("licence", "MIT"): (r"\bMIT\b",),
-    ("prediction_log", "postgres"): (r"(?i:postgres|psycopg)",),
-    ("prediction_log", "sqlite"): (r"predictions\.db",),
-    ("problem", "classification"): (r"(?i:classification)", r"\bfraud"),
-    ("problem", "regression"): (r"\bregression", r"(?i:\bhouse|\brent\b)"),
-    ("python_version", "3.12"): (r"(?:[Pp]ython[: ]|\")3\.12\b",),
-    ("python_version", "3.13"): (r"(?:[Pp]ython[: ]|\")3\.13\b",),
-    ("tracing", "opentelemetry"): (r"(?i:opentelemetry|\btrac(e|es|ed|ing)\b)",),
+PATTERNS = {
+    (manifest.question, answer): re.compile("|".join(words))
+    for manifest in manifests().values()
+    for answer, words in manifest.words.items()
 }
-
-
-PATTERNS = {given: re.compile("|".join(words)) for given, words in WORDS.items()}
 
 
 @cache
@@ -49,7 +29,7 @@ def traces(project: Project, path: str) -> Iterator[str]:
         for given in spoken_of(line):
             held.setdefault(given, []).append(line.strip())
     # In a fixed order, whatever the file says first.
-    for question, answer in WORDS:
+    for question, answer in PATTERNS:
         lines = held.get((question, answer), ())
         if lines and project.answer(question) != answer:
             yield from (f"{question} is not {answer}: {line}" for line in lines)

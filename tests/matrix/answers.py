@@ -6,10 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from copier._main import Worker
-from copier._types import MISSING
-from copier._user_data import AnswersMap
-
+from tests.inside_copier import MISSING, AnswersMap, Worker
 from tests.matrix.jinja import RECORDER, Recorder, Settings
 
 

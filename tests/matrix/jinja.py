@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jinja2
-from copier._jinja_ext import get_yield_context
-from copier._types import LazyDict
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.idtracking import VAR_LOAD_ALIAS, VAR_LOAD_RESOLVE
 from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
+
+from tests.inside_copier import LazyDict, get_yield_context
 
 RECORDER = "_matrix_recorder"
 ALL_ANSWERS = "_copier_answers"

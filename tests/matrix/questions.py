@@ -11,11 +11,14 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from random import Random
 from typing import Any, TypeVar
 
-from copier._main import _operation
-from copier._settings import SettingsModel
-from copier._types import MISSING, Phase
-from copier._user_data import AnswersMap, Question
-
+from tests.inside_copier import (
+    MISSING,
+    AnswersMap,
+    Phase,
+    Question,
+    SettingsModel,
+    operation,
+)
 from tests.matrix.answers import (
     Answer,
     DeadEndError,
@@ -171,12 +174,12 @@ class Questions:
         assert isinstance(trace.source, Way)
         known = trace.source.known
         recorder = self.worker.settle(self.completed(known, names))
-        token = _operation.set("copy")
+        token = operation.set("copy")
         try:
             with Phase.use(phase):
                 result = function()
         finally:
-            _operation.reset(token)
+            operation.reset(token)
         for name in recorder.reads:
             trace(name)
         return result

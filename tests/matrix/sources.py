@@ -6,9 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from copier._jinja_ext import get_yield_context
-from copier._tools import scantree
-
+from tests.inside_copier import get_yield_context, scantree
 from tests.matrix.cells import Cell, Trace
 from tests.matrix.jinja import UnsettledError
 from tests.matrix.pieces import ONE_ANSWER, Piece, pieces

@@ -9,10 +9,10 @@ from random import Random
 import yaml
 
 from tests.checks import suite
+from tests.manifests import PACKAGE
 from tests.matrix.answers import Known
 from tests.matrix.template import Template
 from tests.mutants.operators import Mutant, mutants
-from tests.ownership import PACKAGE
 from tests.rendering import ROOT
 
 SIZE = 40

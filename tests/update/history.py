@@ -13,8 +13,8 @@ from typing import Any
 from packaging.version import Version
 
 from slipway import release, releases
+from tests.manifests import PACKAGE, entry
 from tests.matrix.synthetic import write
-from tests.ownership import PACKAGE, row
 from tests.releases import PARTS, Template, git
 from tests.rendering import ROOT, settings
 from tests.update import small
@@ -76,7 +76,7 @@ def parsed(text: str) -> dict[str, Any]:
 def owner(path: str) -> str:
     """Who owns a file, as the table says; a file of a release that is gone is Slipway's."""
     try:
-        return row(path).owner
+        return entry(path).owner
     except AssertionError:
         return "slipway"
 

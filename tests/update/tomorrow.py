@@ -5,7 +5,7 @@ Nothing here knows more of the template than the few files that move.
 
 from pathlib import Path
 
-from tests.ownership import row
+from tests.manifests import entry
 from tests.releases import Template, emitted
 
 VERSION = "99.0.0"
@@ -58,7 +58,7 @@ def tomorrow(template: Template) -> None:
     """Change the template as its next release might."""
     known = sources(template)
     for path, files in known.items():
-        for file in files if row(path).owner != "yours" else ():
+        for file in files if entry(path).owner != "yours" else ():
             file.write_text(retold(file.read_text("utf-8")), "utf-8")
     asked = f"{QUESTION}_min_copier_version"
     template.replace("copier.yml", "_min_copier_version", asked)

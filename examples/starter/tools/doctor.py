@@ -12,6 +12,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -23,18 +24,13 @@ from typing import Any, Self
 import yaml
 
 ANSWERS = ".copier-answers.yml"
+OWNERS = "tools/owners.toml"
 # A fork puts a number of its own behind upstream's three, as in v1.4.0.1.
 RELEASE = re.compile(r"v?\d+(\.\d+)+")
 SUPPORTED = 2  # minor versions: the newest, and those before it
 MARKERS = re.compile(rb"^(?:# )?<{7} .*?^(?:# )?={7}\r?$.*?^(?:# )?>{7} ", re.MULTILINE | re.DOTALL)
 WITHOUT_VALUE = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=\s*(?:#.*)?$", re.MULTILINE)
 ABBREVIATED = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/", "git+": ""}
-
-# Whose a file is. Yours: no update touches it. Shared: edit it, and an update merges. The rest is Slipway's.
-YOURS = ["data/demo.py", "notebooks/*", "params.yaml", "schema.yaml", "tests/test_features.py"]
-YOURS += [f"src/*/{name}.py" for name in ("data", "features", "model")]
-SHARED = [".env.example", ".gitignore", ".pre-commit-config.yaml", "LICENSE", "Makefile", "README.md"]
-SHARED += ["Dockerfile", "data/dvc.yaml", "docs/guide.md", "dvc.yaml", "pyproject.toml"]
 
 # Each code keeps its meaning for good: how severe it is, and the cure. Only errors fail.
 CODES = {
@@ -130,9 +126,18 @@ def uv() -> str:
     return os.environ.get("UV") or shutil.which("uv", path=path) or ""
 
 
+@cache
+def owners() -> dict[str, list[str]]:
+    """The files that are not Slipway's alone, as patterns by owner; ValueError if the list cannot be read."""
+    try:
+        return tomllib.loads(Path(__file__).with_name("owners.toml").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"it cannot be read ({error})") from error
+
+
 def owner(path: str) -> str:
-    """Whose a file is: "yours", "shared" or "slipway"."""
-    for name, patterns in (("yours", YOURS), ("shared", SHARED)):
+    """The owner of a file: "yours", "shared" or "slipway"."""
+    for name, patterns in owners().items():
         # A pattern alone would fit in deeper folders too.
         alike = (pattern for pattern in patterns if pattern.count("/") == path.count("/"))
         if any(map(PurePosixPath(path).match, alike)):
@@ -244,6 +249,12 @@ def followed(project: Path, origin: Origin, told: Collection[str]) -> Iterator[F
     elif newer:
         yield finding("behind", ANSWERS, f"{now}, and {newer[-1]} is there")
     try:
+        owners()
+    except ValueError as error:
+        if OWNERS not in told:
+            yield finding("missing-file", OWNERS, f"{error}; without it, no other file is compared with the template")
+        return
+    try:
         rendered = render(project, origin)
     except ValueError as error:
         yield finding("no-answers", ANSWERS, f"the template makes nothing of it: {error}")
@@ -261,7 +272,7 @@ def followed(project: Path, origin: Origin, told: Collection[str]) -> Iterator[F
 def restore(project: Path, path: str) -> None:
     """Write a file as the answers give it; ValueError says why it cannot be."""
     rendered = render(project, Origin.of(project))
-    if path not in rendered or owner(path) == "yours":
+    if path not in rendered or (path != OWNERS and owner(path) == "yours"):
         raise ValueError(f"{path} is none of the files that Slipway gives this project and keeps up to date")
     (project / path).parent.mkdir(parents=True, exist_ok=True)
     (project / path).write_bytes(rendered[path])

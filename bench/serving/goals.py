@@ -60,4 +60,6 @@ def goals(outcomes: Sequence[Outcome], scored: Sequence[Scored]) -> Iterator[Goa
     if scored:
         (seconds, _, memory), (whole, _, held) = (one.medians() for one in scored)
         yield at_least("scoring a file: faster than pandas", whole / seconds, FASTER)
-        yield at_most("scoring a file: memory relative to pandas", memory / held, OF_MEMORY, "×")
+        yield at_most(
+            "scoring a file: memory relative to pandas", memory / held, OF_MEMORY, "×"
+        )

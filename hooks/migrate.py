@@ -1,10 +1,10 @@
-"""What an update does to a project beyond rendering: a function per version.
+"""Migrations: functions that move a project's files before an update renders new ones.
 
-Copier carries an edit over to the file of the same name. A file that moves or goes would
-lose it, unless the project's own file moves first, and that is what a function here is
-for. It says what it does and why, and does nothing the second time. CONTRIBUTING.md shows
-how one is added. Whatever Python runs Copier runs this: only the standard library is
-imported.
+Copier merges an owner's edits only into the file of the same name. If a release moves or
+removes a file, those edits are lost unless the project's file moves first. Each function
+here does that for one file. Its docstring says what it moves and why, and running it a
+second time changes nothing. CONTRIBUTING.md shows how to add one. This module runs under
+Copier's Python, so it imports only the standard library.
 """
 
 import os
@@ -17,13 +17,13 @@ from tempfile import TemporaryDirectory
 
 Step = Callable[[Path], None]
 
-# Version -> what its update does before the new files are rendered, in order.
+# Version -> its steps, which run in this order before the new files are rendered.
 STEPS: dict[str, list[Step]] = {}
 ANSWERS_FILE = ".copier-answers.yml"
 
 
 def before(version: str) -> Callable[[Step], Step]:
-    """Register a step of the update that crosses `version`."""
+    """Register a step for updates that cross `version`."""
 
     def register(step: Step) -> Step:
         STEPS.setdefault(version, []).append(step)
@@ -33,10 +33,11 @@ def before(version: str) -> Callable[[Step], Step]:
 
 
 def move(project: Path, old: str, new: str) -> None:
-    """Move a file that its owner edited; a conflict then shows the edits beside the new text.
+    """Move a file that its owner edited; the update then shows the edits and the new text as a conflict.
 
-    Without edits nothing is to be done: Copier takes the old one away, and brings the new.
-    Where the owner has a file of the new name, it stays, and the old one is kept as FILE.kept.
+    A file without edits is left to Copier, which deletes it and creates the new one.
+    If the owner already has a file at `new`, that file stays and the old one becomes
+    FILE.kept.
     """
     if not (project / old).exists():
         return
@@ -51,13 +52,16 @@ def move(project: Path, old: str, new: str) -> None:
 
 
 def keep(project: Path, old: str) -> None:
-    """Keep a file that its owner edited and that is Slipway's no longer, as FILE.kept."""
+    """Rename a file that its owner edited and the template no longer has to FILE.kept."""
     move(project, old, f"{old}.kept")
 
 
 @cache
 def rendered(project: Path) -> dict[str, bytes]:
-    """The project as it was rendered last; empty where that cannot be told, so that every file counts as edited."""
+    """Return the project's files as last rendered: path -> content.
+
+    Return nothing if Copier cannot render them again; every file then counts as edited.
+    """
     template = Path(__file__).resolve().parents[1]
     version = os.environ.get("VERSION_FROM", "")
     command = [sys.executable, "-m", "copier", "copy", "--quiet", "--defaults"]
@@ -72,12 +76,12 @@ def rendered(project: Path) -> dict[str, bytes]:
 
 
 def run(version: str, project: Path) -> None:
-    """Do all that crossing `version` asks for, telling each step's purpose."""
+    """Run the steps registered for `version`, and print the purpose of each."""
     for step in STEPS[version]:
         print(f"{version}: {(step.__doc__ or step.__name__).splitlines()[0]}")
         step(project)
 
 
 if __name__ == "__main__":
-    # Copier runs this in the project, once for each version that the update crosses.
+    # Copier runs this in the project's folder, once for each version that the update crosses.
     run(os.environ["VERSION_CURRENT"], Path.cwd())

@@ -208,7 +208,8 @@ def test_the_steps_of_a_project_with_its_own_table_come_after_the_table(
     assert made
     assert "adopts" not in made.answers
     said = capfd.readouterr().err
-    assert "Churn is made. Next, it is set up and takes in your table." in said
+    assert "Churn was created. Slipway now installs its dependencies and" in said
+    assert "adopts your table." in said
     assert "make demo" not in said
 
 

@@ -86,7 +86,7 @@ def test_a_mistake_in_an_entry_is_named(entry: dict[str, Any], mistake: str) -> 
 
 def test_the_example_for_contributors_is_right() -> None:
     guide = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    _, _, part = guide.partition("## A change that a project notices\n")
+    _, _, part = guide.partition("## A change that projects notice\n")
     release = yaml.safe_load(part.partition("```yaml\n")[2].partition("```")[0])
     assert list(changes.mistakes(release, QUESTIONS)) == []
     assert {*release["upgrading"][0]} == changes.KEYS

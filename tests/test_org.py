@@ -88,10 +88,10 @@ def test_what_it_may_not_say_is_told(org: str, sentence: str) -> None:
         ("package_index", "packages.example.com/simple", "without a password"),
         ("package_index", "https://ada:secret@example.com/simple", "without a pass"),
         ("package_index", 'https://example.com/"\n', "without a password"),
-        ("base_image", "python:{python}\nRUN true", "an image's name"),
-        ("base_image", "python:$VERSION", "an image's name"),
-        ("uv_image", "uv:0.13 AS uv", "an image's name"),
-        ("uv_image", "", "an image's name"),
+        ("base_image", "python:{python}\nRUN true", "an image name"),
+        ("base_image", "python:$VERSION", "an image name"),
+        ("uv_image", "uv:0.13 AS uv", "an image name"),
+        ("uv_image", "", "an image name"),
     ],
 )
 def test_an_address_that_is_none_is_refused_wherever_a_project_is_made(

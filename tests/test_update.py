@@ -109,7 +109,7 @@ def test_names_are_fixed(few: Template, tmp_path: Path, name: str) -> None:
 
 def test_the_problem_is_fixed(few: Template, tmp_path: Path) -> None:
     project = Follower(few, tmp_path / "project")
-    with pytest.raises(ValueError, match="It is classification, and fixed"):
+    with pytest.raises(ValueError, match="It stays classification"):
         project.update({"problem": "regression"})
     assert not project.changed()
 

@@ -1,4 +1,4 @@
-"""What the service is meant to reach, beside what was measured."""
+"""The goals of the service, compared with the measurements."""
 
 import statistics
 from collections.abc import Iterator, Sequence
@@ -35,29 +35,31 @@ def at_most(what: str, found: float, wanted: float, unit: str) -> Goal:
 
 
 def goals(outcomes: Sequence[Outcome], scored: Sequence[Scored]) -> Iterator[Goal]:
-    """One line for each that this run can judge."""
+    """Yield each goal that this run has measurements for."""
     found = {(one.model, one.server): one for one in outcomes if one.cpu}
     for model, others in LESS.items():
         if ours := found.get((model, OURS)):
             for other, wanted in others.items():
                 if theirs := found.get((model, other)):
-                    what = f"{model}: CPU less than {theirs.title}"
+                    what = f"{model}: less CPU than {theirs.title}"
                     yield at_least(what, theirs.cost / ours.cost, wanted)
     for server in (CONSTANT, THROUGH):
         ours, constant = found.get(("linear", OURS)), found.get(("linear", server))
         if ours and constant:
-            what = f"linear: CPU of {constant.title}"
+            what = f"linear: CPU relative to {constant.title}"
             yield at_most(what, ours.cost / constant.cost, OF_CONSTANT, "×")
     for model, megabytes in MOST_MEGABYTES.items():
         if ours := found.get((model, OURS)):
             what = f"{model}: serving environment"
             yield at_most(what, ours.environment, megabytes, " MB")
             ready = statistics.median(ours.ready)
-            yield at_most(f"{model}: ready after", ready, READY_SECONDS, " s")
+            yield at_most(f"{model}: time until ready", ready, READY_SECONDS, " s")
             if ours.health:
                 what, slow = f"{model}: `/healthz` p99", percentile(ours.health, 0.99)
                 yield at_most(what, slow, HEALTH_MILLISECONDS, " ms")
     if scored:
         (seconds, _, memory), (whole, _, held) = (one.medians() for one in scored)
-        yield at_least("a file: faster than pandas", whole / seconds, FASTER)
-        yield at_most("a file: its memory of pandas'", memory / held, OF_MEMORY, "×")
+        yield at_least("scoring a file: faster than pandas", whole / seconds, FASTER)
+        yield at_most(
+            "scoring a file: memory relative to pandas", memory / held, OF_MEMORY, "×"
+        )

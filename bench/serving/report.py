@@ -1,4 +1,4 @@
-"""docs/performance.md and its plots, from what was measured."""
+"""Write docs/performance.md and its plots from the measurements."""
 
 import statistics
 from collections.abc import Iterator, Sequence
@@ -15,37 +15,37 @@ PAGE, FOLDER = "performance.md", "performance"
 HEAD = """\
 # Performance
 
-What a prediction costs, in the service that the template emits and in others that serve the same fitted model. `make bench-serving`
-measures it and writes this page; nothing on it is written by hand.
+What a prediction costs in the service that the template emits, and in other servers with the same fitted model. `make bench-serving`
+takes the measurements and writes this page; nothing on it is written by hand.
 
 ## How it is measured
 
-A table of 16 columns (12 numbers, 4 categories) is adopted by a new project, and each of the three estimators of its `model.py` is
-trained, promoted and served by the project's own verbs. Its peers serve the very estimator that was fitted there, each in an
-environment of its own. One record a request, JSON, {connections} connections that are kept, the server on one core, the load on
-another, 2 shared cores in all. Every answer under load is held against what scikit-learn says of that record, within 10⁻⁶.
+A new project adopts a table of 16 columns (12 numbers, 4 categories). The project's own commands train, promote and serve each of the three
+estimators in its `model.py`. The other servers serve the same fitted estimator, each in its own environment. Each request is one record as
+JSON, over {connections} persistent connections. The server runs on one core and the load generator on another, of 2 shared cores. Every answer
+under load is compared with scikit-learn's prediction for that record, and must agree within 10⁻⁶.
 
-The figure is the **processor time of the server for one request**: user and system time of its whole process tree, from
-`/proc`, over a round of full load. Servers take turns, in another order each round; the table shows the median of {rounds} rounds, and
-how far from it the farthest lay. Ratios of this figure are what survives a busy machine. Latency, requests a second and start are
-wall time, and say as much about the neighbours as about the server: compare them within a table only. On a machine of its own the
-load is about 2; on this one it was {load:.1f} when the run ended. A server that is faster than
-the load, which asks at most some 30,000 times a second, is never at its limit here.
+The main figure is the **server's CPU time per request**: user and system time of its whole process tree, from
+`/proc`, over a round of full load. The servers take turns, in a different order each round. The tables show the median of {rounds} rounds and
+the largest deviation from it (±). Ratios of CPU time are reliable even on a busy machine. Latency, requests per second and start-up time are
+wall time and depend on what else the machine does: compare them only within a table. On an otherwise idle machine the system
+load is about 2; on this one it was {load:.1f} when the run ended. The load generator sends at most about 30,000 requests a second, so a
+faster server never reaches its limit here.
 
-- *The emitted service* is that of a project with {answers}, every other answer as it comes.
-- *The tutorial* is FastAPI with a pydantic model, a data frame of one row and `predict_proba`.
-- *With the same features* adds what the emitted service has by default in the way that is commonly shown: request id, log and safe
+- *The emitted service* is a project with {answers}, and defaults for all other answers.
+- *The tutorial* is FastAPI with a pydantic model, a DataFrame of one row and `predict_proba`.
+- *With the same features* adds what the emitted service has by default, in the way that is usually recommended: request ids, a log and security
   headers by `BaseHTTPMiddleware`, JSON lines by the standard library, prometheus-fastapi-instrumentator, slowapi, an API key by
   `Depends`, drift counters in Python, and a SQLite commit for each prediction.
-- *A constant in plain ASGI* is answered by the emitted service's own uvicorn before the service is reached: the least that a request
-  costs there. *Its front and a FastAPI route* is a constant behind all that each request of the service passes.
+- *A constant in plain ASGI* is answered by the emitted service's own uvicorn before the request reaches the service. It is the minimum cost of a
+  request there. *Its front and a FastAPI route* returns a constant from a FastAPI route behind the service's front.
 """
 SERVICE = """\
-## Beside the request
+## Memory, size and start-up
 
-Memory is that of the whole process tree after the load, a shared page once; the environment is what is installed, without byte
-code. Ready is from the start of the process to the first good answer of its readiness route. `/healthz` is asked on a connection of
-its own while the others keep the server busy.
+Memory is that of the whole process tree after the load, with shared pages counted once. The environment is the size of the installed packages, without byte
+code. Ready is the time from the start of the process to the first successful response of its readiness endpoint. `/healthz` is requested on a separate
+connection while the load keeps the server busy.
 """
 
 
@@ -55,12 +55,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def figure(value: float) -> str:
-    """Three digits, no more."""
+    """Format a value with three significant digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def short(outcome: Outcome) -> str:
-    """What went wrong, without what another run would say differently."""
+    """Return what went wrong, without details that change from run to run."""
     return outcome.trouble.split("\n")[0].split("\\r\\n")[0].split(" b'")[0]
 
 
@@ -75,7 +75,7 @@ def against(reference: Outcome | None, outcome: Outcome) -> str:
 
 
 def of_model(outcomes: Sequence[Outcome], model: str) -> dict[str, Outcome]:
-    """Those that were measured, the cheapest first."""
+    """Return a model's measured outcomes, cheapest first."""
     kept = [one for one in outcomes if one.model == model and one.cpu]
     return {one.server: one for one in sorted(kept, key=lambda one: one.cost)}
 
@@ -161,14 +161,14 @@ def sections(
         yield f"{model.capitalize()}:\n"
         yield service(of_model(outcomes, model))
     if scored:
-        yield "## A file of many rows\n"
+        yield "## Scoring a file\n"
         yield (
-            f"{rows:,} rows of Parquet, the linear model, from file to file, in an environment with the groups "
-            "`serve` and `score`; median of the runs, memory at its peak.\n"
+            f"{rows:,} rows of Parquet, scored with the linear model from file to file, in an environment with the "
+            "dependency groups `serve` and `score`. Times are medians of the runs; memory is the peak.\n"
         )
         yield bulk(scored)
     if failed := [one for one in outcomes if one.trouble]:
-        yield "## Measured in part, or not at all\n"
+        yield "## Incomplete or missing measurements\n"
         lines = [f"- {o.title}, {o.model}: {short(o)}" for o in failed]
         yield "\n".join(lines) + "\n"
     if named:
@@ -184,7 +184,7 @@ def write(
     rows: int,
     load: float,
 ) -> None:
-    """The page, and a plot for each model."""
+    """Write the page, and a plot for each model."""
     folder = docs / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     text = "\n".join(sections(outcomes, scored, named, rows, load))

@@ -1,4 +1,4 @@
-# Slipway's own commands. Only git, make and Python 3.11 or later must be there.
+# Slipway's own commands. They need git, make and Python 3.11 or later; the rest is fetched.
 
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
@@ -8,33 +8,33 @@ PYTHON ?= python3
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 RUN := .venv/bin/python
 
-# As typed: a dollar sign in a path or an answer is no variable of make's.
+# Take these as typed: a dollar sign in a path or an answer must not be expanded by make.
 $(foreach name,DEST ARGS DATA READ TARGET REF FROM VERSION,$(eval override $(name) := $$(value $(name))))
 export DEST DATA TARGET REF FROM VERSION
 
-help:  ## say what there is
+help:  ## list the targets
 	@echo "make new DEST=../churn   start a project (see README.md for ARGS, DATA, READ, REF, FROM)"
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 25
 
 new: .venv/command
 	@$(RUN) -m slipway new --from "$$FROM" --ref "$$REF" --adopt "$$DATA" --target "$$TARGET" $(READ) -- "$$DEST" $(ARGS)
 
-test: .venv/developer  ## prove every combination, with what earlier runs proved; REQUIRE_ALL=1 makes a skip a failure
+test: .venv/developer  ## test every combination of answers, reusing committed verdicts; REQUIRE_ALL=1 fails on a skipped test
 	$(RUN) -m pytest $(or $(ARGS),--numprocesses=2)
 
-prove: .venv/developer  ## prove everything from nothing; the committed verdicts are found once more
+prove: .venv/developer  ## test everything from nothing, and check the committed verdicts
 	PROVE=1 $(RUN) -m pytest $(or $(ARGS),--numprocesses=2)
 
-matrix: .venv/developer  ## decide every combination of answers; ARGS="count" and others say more
+matrix: .venv/developer  ## check every combination of answers; ARGS="--help" lists its commands
 	@$(RUN) -m tests.checks $(or $(ARGS),run)
 
-bench: .venv/developer  ## measure the matrix beside others
+bench: .venv/developer  ## compare the speed of the matrix with other ways to test combinations
 	@PATH="$$PATH:$(CURDIR)/.tools/bin" $(RUN) -m bench.matrix
 
-bench-serving: .venv/developer  ## measure the emitted service beside others; ARGS="--quick" and others
+bench-serving: .venv/developer  ## compare the speed of the emitted service with others; ARGS="--quick" for a short run
 	@PATH="$$PATH:$(CURDIR)/.tools/bin" $(RUN) -m bench.serving $(ARGS)
 
-bench-update: .venv/developer  ## measure an update that brings nothing beside Copier's floor
+bench-update: .venv/developer  ## compare the time of an update without changes with Copier alone
 	@$(RUN) -m bench.update
 
 lint: .venv/developer  ## check format, lint and types
@@ -42,23 +42,23 @@ lint: .venv/developer  ## check format, lint and types
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 
-format: .venv/developer  ## format, and mend what can be mended
+format: .venv/developer  ## format the code and apply automatic fixes
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m black .
 
-examples: .venv/developer  ## remake what is generated: examples/, docs/questions.md, CHANGELOG.md and parts of hooks/
+examples: .venv/developer  ## regenerate examples/, docs/questions.md, CHANGELOG.md and parts of hooks/
 	$(RUN) -m tests.manifests
 	$(RUN) -m tests.examples
 	$(RUN) -m tests.reference
 	$(RUN) -m slipway.changes
 
-tags: .venv/command  ## make the tags of all releases anew, where a clone came without them
+tags: .venv/command  ## create the tags of all releases in a clone that lacks them
 	@$(RUN) -m slipway tags
 
-release: .venv/developer  ## prove every update, then tag; VERSION=0.2.0
+release: .venv/developer  ## prove everything, then tag a release; VERSION=0.2.0
 	@$(RUN) -m slipway release "$$VERSION"
 
-lock: .venv/developer  ## lock the newest versions, with hashes; UPGRADE= keeps those that still fit
+lock: .venv/developer  ## lock the newest versions with hashes; UPGRADE= keeps versions that still fit
 	$(UV) pip compile $(LOCK) pyproject.toml --output-file requirements.txt
 	$(UV) pip compile $(LOCK) pyproject.toml --group dev --output-file requirements-dev.txt
 	$(RUN) -m tests.checks.lock

@@ -1,4 +1,4 @@
-"""Remake docs/questions.md, which says of every question what copier.yml says: part of `make examples`."""
+"""Generate docs/questions.md from copier.yml: part of `make examples`."""
 
 import yaml
 
@@ -9,13 +9,14 @@ PAGE = ROOT / "docs" / "questions.md"
 INTRODUCTION = """\
 # The questions
 
-Made from `copier.yml` by `make examples`. Every answer is recorded in `.copier-answers.yml`, asked or not, and any may be given on the
-command line as `--data NAME=VALUE`. A preset only suggests answers: the same answers given one by one make the same project.
+Generated from `copier.yml` by `make examples`. Every answer is recorded in `.copier-answers.yml`, whether its question was asked or not. You
+can set any of them on the command line: `--data NAME=VALUE`. A preset only suggests answers; the same answers given one by one produce the
+same project.
 """
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     suggested = {
         preset: yaml.safe_load((FOLDER / preset / ANSWERS_FILE).read_text("utf-8"))
         for preset in ANSWERS
@@ -25,24 +26,24 @@ def page() -> str:
         parts.append(f"## `{name}`\n")
         if "help" not in question:
             parts.append(
-                "Never asked: made from `project_name`, recorded, and fixed.\n"
+                "Never asked: derived from `project_name`, recorded, and fixed from then on.\n"
             )
             continue
         asked, *when = question["help"].splitlines()
         parts.append(f"{asked} {' '.join(line.strip() for line in when)}\n")
         choices = question.get("choices", {})
         if question.get("ask") is False:
-            parts.append("Never asked: `org.yml` says it, for a fork's projects.\n")
+            parts.append("Never asked: a fork sets it in `org.yml` for its projects.\n")
         elif choices:
             rows = [
-                f"| `{answer}` | {said.partition(': ')[2]} |"
-                for said, answer in choices.items()
+                f"| `{answer}` | {label.partition(': ')[2]} |"
+                for label, answer in choices.items()
             ]
             parts.append("\n".join(["| answer | |", "| --- | --- |", *rows]) + "\n")
         if "preset" in str(question.get("ask", "")):
             values = {preset: answers[name] for preset, answers in suggested.items()}
-            told = ", ".join(f"{preset}: `{v}`" for preset, v in values.items())
-            parts.append(f"Asked under `preset=custom`. {told}.\n")
+            listed = ", ".join(f"{preset}: `{v}`" for preset, v in values.items())
+            parts.append(f"Asked only if `preset=custom`. {listed}.\n")
     return "\n".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""docs/changes/: each entry is of its release, holds under answers that exist, and reaches whom it concerns."""
+"""docs/changes/: each entry is valid for its release, and `make update` shows it to the projects that it concerns."""
 
 import re
 import sys
@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from slipway import changes, release
 from slipway.changes import UNRELEASED
-from slipway.tools import tool
+from slipway.tools import load_tool
 from tests import quick
 from tests.checks.words import PATTERNS
 from tests.releases import git
@@ -21,33 +21,32 @@ from tests.rendering import ANSWERS_FILE, QUESTIONS, ROOT, render_tree
 from tests.update.history import recorded
 
 tmp_path = quick.tmp_path
-emitted = tool("changes")
-RELEASES = changes.releases(ROOT)
+tool = load_tool("changes")
+RELEASES = changes.load_releases(ROOT)
 EXAMPLES = ".env.example"
 
 
 def questions(version: str) -> Mapping[str, Mapping[str, Any]]:
-    """The questions of a release; today's for what has no tag yet."""
+    """Return the questions of a release; the current ones if it has no tag yet."""
     commit = recorded().get(f"v{version}")
     if commit is None:
         return QUESTIONS
     text = git(ROOT, "show", f"{commit}:copier.yml")
-    found = release.settings(text).items()
-    return {name: question for name, question in found if not name.startswith("_")}
+    return release.select_questions(release.parse_settings(text))
 
 
 def number(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split(".")))
 
 
-def test_the_changelog_is_what_the_entries_make() -> None:
-    assert (ROOT / changes.CHANGELOG).read_text("utf-8") == changes.page(
+def test_the_changelog_matches_the_entries() -> None:
+    assert (ROOT / changes.CHANGELOG).read_text("utf-8") == changes.render_changelog(
         ROOT
     ), "run `make examples`"
 
 
 def test_every_release_has_its_entries() -> None:
-    """Of the other files, one has no version yet, and one may have that of the next release."""
+    """At most one file is of no release yet, and its version follows the last."""
     versions = {f"v{version}" for version in RELEASES} - {f"v{UNRELEASED}"}
     assert recorded().keys() <= versions
     newest = max(map(Version, recorded()))
@@ -57,60 +56,66 @@ def test_every_release_has_its_entries() -> None:
 
 
 @pytest.mark.parametrize("version", RELEASES)
-def test_the_entries_of_a_release_are_right(version: str) -> None:
-    assert list(changes.mistakes(RELEASES[version], questions(version))) == []
+def test_the_entries_of_a_release_are_valid(version: str) -> None:
+    assert list(changes.find_problems(RELEASES[version], questions(version))) == []
 
 
 @pytest.mark.parametrize(
-    ("entry", "mistake"),
+    ("entry", "problem"),
     [
-        ({"text": "A.", "when": {"colour": "red"}}, "there is no question colour"),
-        ({"text": "A.", "when": {"auth": "basic"}}, "auth is never basic"),
-        ({"text": "A.", "when": {"auth": ["jwt", "basic"]}}, "auth is never basic"),
-        ({"text": "A.", "when": {"user_name": "Ada"}}, "user_name is never Ada"),
-        ({"text": "A.", "wen": {"auth": "jwt"}}, "wen is no key of an entry"),
-        ({"text": " "}, "it has no text"),
-        ({"do": "Do."}, "it has no text"),
-        ({"text": "See [it](docs/x.md)."}, "a link leads nowhere"),
-        ({"text": "A.", "settings": {"OLD": "new"}}, "OLD → new are no names"),
+        ({"text": "A.", "when": {"colour": "red"}}, "unknown question colour"),
+        ({"text": "A.", "when": {"auth": "basic"}}, "auth does not offer basic"),
+        (
+            {"text": "A.", "when": {"auth": ["jwt", "basic"]}},
+            "auth does not offer basic",
+        ),
+        ({"text": "A.", "when": {"user_name": "Ada"}}, "user_name does not offer Ada"),
+        ({"text": "A.", "wen": {"auth": "jwt"}}, "unknown key wen: an entry has "),
+        ({"text": " "}, "text is missing"),
+        ({"do": "Do."}, "text is missing"),
+        ({"text": "See [it](docs/x.md)."}, "remove the link"),
+        (
+            {"text": "A.", "settings": {"OLD": "new"}},
+            "OLD → new: the names of settings are upper case",
+        ),
     ],
 )
-def test_a_mistake_in_an_entry_is_named(entry: dict[str, Any], mistake: str) -> None:
-    (found,) = changes.mistakes({"upgrading": [entry]}, QUESTIONS)
-    assert mistake in found
-    assert list(changes.mistakes({"nwe": []}, QUESTIONS)) == [
-        "nwe is no part of a release's file"
+def test_a_problem_in_an_entry_is_named(entry: dict[str, Any], problem: str) -> None:
+    (found,) = changes.find_problems({"upgrading": [entry]}, QUESTIONS)
+    assert problem in found
+    assert list(changes.find_problems({"nwe": []}, QUESTIONS)) == [
+        "unknown key nwe: a release file has about, upgrading and new"
     ]
-    assert list(changes.mistakes({"new": [{"text": "A.", "do": "B."}]}, QUESTIONS))
+    assert list(changes.find_problems({"new": [{"text": "A.", "do": "B."}]}, QUESTIONS))
 
 
-def test_the_example_for_contributors_is_right() -> None:
+def test_the_example_in_contributing_is_valid() -> None:
     guide = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     _, _, part = guide.partition("## A change that a project notices\n")
     release = yaml.safe_load(part.partition("```yaml\n")[2].partition("```")[0])
-    assert list(changes.mistakes(release, QUESTIONS)) == []
+    assert list(changes.find_problems(release, QUESTIONS)) == []
     assert {*release["upgrading"][0]} == changes.KEYS
 
 
-def test_an_entry_that_names_an_option_holds_under_it() -> None:
-    """Else `make update` would tell it to all. What names several options says so of itself."""
-    said = [each for release in RELEASES.values() for each in release["upgrading"]]
-    assert len(said) > 20
-    for each in said:
-        text = f"{each['text']} {each.get('do', '')}"
+def test_an_entry_that_names_an_option_has_it_as_a_condition() -> None:
+    """Otherwise `make update` would show it to every project."""
+    entries = [entry for release in RELEASES.values() for entry in release["upgrading"]]
+    assert len(entries) > 20
+    for entry in entries:
+        text = f"{entry['text']} {entry.get('do', '')}"
         named = {
             question
             for (question, _), pattern in PATTERNS.items()
             if pattern.search(text)
         }
         named |= {q for q in QUESTIONS if re.search(rf"`{q}=", text)}
-        # Any project may have CI somewhere.
-        assert named - {"ci"} <= each.get("when", {}).keys(), text
+        # An entry may mention CI to projects without the option too.
+        assert named - {"ci"} <= entry.get("when", {}).keys(), text
 
 
 @cache
 def settings_of(commit: str) -> frozenset[str]:
-    """The settings that the template documents in a release; today's where none is named."""
+    """Return the settings in the .env.example of a commit; of the work tree if it is empty."""
     ref = [commit] if commit else []
     found = git(
         ROOT, "grep", "-hE", "^#? ?[A-Z_]+=", *ref, "--", f"template/*{EXAMPLES}*"
@@ -118,25 +123,25 @@ def settings_of(commit: str) -> frozenset[str]:
     return frozenset(re.findall(r"^#? ?([A-Z_]+)=", found, re.MULTILINE))
 
 
-def gone(version: str) -> set[str]:
-    """The settings that the entries of a release take away."""
+def announced_settings(version: str) -> set[str]:
+    """Return the settings that the entries of a release rename or remove."""
     parts = RELEASES[version].get("upgrading", []), RELEASES[version].get("new", [])
     return {name for part in parts for e in part for name in e.get("settings", ())}
 
 
-def test_every_setting_that_went_is_in_an_entry() -> None:
+def test_every_removed_setting_is_in_an_entry() -> None:
     tagged = sorted(recorded().items(), key=lambda release: Version(release[0]))
     assert "STORE" in settings_of("")
     following = [*tagged[1:], ("", "")]
     for (_, before), (version, after) in zip(tagged, following, strict=True):
         untagged = [v for v in RELEASES if f"v{v}" not in recorded()]
         names = [version.removeprefix("v")] if version else untagged
-        named = {setting for name in names for setting in gone(name)}
-        went = settings_of(before) - settings_of(after)
-        assert went == named, f"settings in docs/changes/ of {names}"
+        named = {setting for name in names for setting in announced_settings(name)}
+        removed = settings_of(before) - settings_of(after)
+        assert removed == named, f"settings in docs/changes/ of {names}"
 
 
-# --- what a project is told --------------------------------------------------------------
+# --- the report of `make update` --------------------------------------------------------------
 
 FIRST = """
 upgrading:
@@ -169,8 +174,8 @@ def template(tmp_path: Path) -> Path:
 
 
 def said(template: Path, new: str = "0.10.0", **answers: str) -> list[str]:
-    found = emitted.between(emitted.read(template), "0.2.0", new, number)
-    report = emitted.report(found, answers, template, "the template")
+    found = tool.between(tool.read(template), "0.2.0", new, number)
+    report = tool.report(found, answers, template, "the template")
     return [line for line in str(report).splitlines() if line]
 
 
@@ -249,8 +254,8 @@ def test_a_real_project_is_told_what_concerns_it(preset: str, tmp_path: Path) ->
         text = (ROOT / changes.FOLDER / f"{version}.yml").read_text("utf-8")
         name = "99.0.0" if version == UNRELEASED else version
         (folder / f"{name}.yml").write_text(text, "utf-8")
-    found = emitted.between(emitted.read(tmp_path), "0.1.0", "99.0.0", number)
-    report = emitted.report(found, answers, tmp_path, "the template")
+    found = tool.between(tool.read(tmp_path), "0.1.0", "99.0.0", number)
+    report = tool.report(found, answers, tmp_path, "the template")
     assert ("keys.labels.json" in report) == (preset == "standard")
     assert "auth=jwt" not in report
     assert f"2. Run `{answers['project_slug']} sign` where you promote." in report
@@ -266,6 +271,6 @@ def test_a_tool_leaves_no_bytecode_in_the_template(
     (folder / "of_a_test.py").write_text("FOUND = 1\n", "utf-8")
     monkeypatch.setattr("slipway.tools.CHECKOUT", tmp_path)
     monkeypatch.setattr("sys.dont_write_bytecode", False)
-    assert tool("of_a_test").FOUND == 1
+    assert load_tool("of_a_test").FOUND == 1
     assert [file.name for file in folder.iterdir()] == ["of_a_test.py"]
     del sys.modules["of_a_test"]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from slipway.tools import tool
+from slipway.tools import load_tool
 from tests import quick
 
 tmp_path = quick.tmp_path
-conflicts = tool("conflicts")
+conflicts = load_tool("conflicts")
 COPIERS = ("before updating", "last update", "after updating")
 """Copier's labels of your side, the version before, and the release's side."""
 COPIER = b"""\

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.tools import tool
+from slipway.tools import load_tool
 from tests import quick
 from tests.checkout import bare_environment
 from tests.checks.environment import environment
@@ -23,7 +23,7 @@ from tests.trees import template
 Change = Callable[[Path], object]
 UPDATING = ROOT / "docs" / "updating.md"
 light, python, tmp_path = quick.light, quick.python, quick.tmp_path
-doctor, doctor_models = tool("doctor"), tool("doctor_models")
+doctor, doctor_models = load_tool("doctor"), load_tool("doctor_models")
 CODES = doctor.CODES | doctor_models.CODES
 
 

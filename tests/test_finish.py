@@ -511,7 +511,7 @@ def test_a_project_of_the_last_release_comes_along_by_its_own_tool(
     for file in (ROOT / changes.FOLDER).glob("*.yml"):
         name = file.name.replace("unreleased", "99.0.0")
         template.write(f"{changes.FOLDER}/{name}", file.read_text("utf-8"))
-    template.write(changes.CHANGELOG, changes.page(template.folder))
+    template.write(changes.CHANGELOG, changes.render_changelog(template.folder))
     template.release("99.0.0")
     told = update(project).stdout
     assert "What the changelog says:\n\n## " in told

@@ -12,7 +12,7 @@ import pytest
 from copier.errors import UnsafeTemplateError
 from packaging.version import Version
 
-from slipway.changes import UNRELEASED, releases
+from slipway.changes import UNRELEASED, load_releases
 from tests import quick
 from tests.matrix.synthetic import write
 from tests.matrix.template import Template as Matrix
@@ -174,7 +174,7 @@ def test_what_left_the_template_since_a_release_has_a_migration() -> None:
         with tempfile.TemporaryDirectory() as place:
             release = usual(archived(commit, Path(place)))
         assert not left_behind(release.files, today().files, version, hook())
-        assert not unnamed(release.files, today().files, version, releases(ROOT))
+        assert not unnamed(release.files, today().files, version, load_releases(ROOT))
 
 
 def unnamed(

@@ -70,7 +70,7 @@ class History:
 @cache
 def parsed(text: str) -> dict[str, Any]:
     """The settings of a copier.yml. A case asks for the same ones a dozen times."""
-    return release.settings(text)
+    return release.parse_settings(text)
 
 
 def owner(path: str) -> str:
@@ -93,8 +93,8 @@ def archived(commit: str, folder: Path) -> Path:
 
 def recorded() -> dict[str, str]:
     """The releases that there have been, and their commits; those that this clone holds."""
-    absent = releases.absent(ROOT)
-    known = releases.recorded(ROOT).items()
+    absent = releases.missing_releases(ROOT)
+    known = releases.recorded_releases(ROOT).items()
     return {version: commit for version, commit in known if version not in absent}
 
 

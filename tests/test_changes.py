@@ -145,10 +145,10 @@ def test_every_removed_setting_is_in_an_entry() -> None:
 
 FIRST = """
 upgrading:
-  - text: All must know this.
+  - text: This concerns all.
   - {text: Only tokens change., do: Issue them again., when: {auth: jwt}}
   - {text: Keys or tokens., when: {auth: [api_key, jwt], limits: memory}}
-  - {text: Old settings go., settings: {OLD_NAME: MIDDLE_NAME, GONE: null}}
+  - {text: Old settings are gone., settings: {OLD_NAME: MIDDLE_NAME, GONE: null}}
   - {text: A file moves., files: {docs/a.md: docs/b.md, docs/c.md: null}}
 new:
   - text: Something is new.
@@ -173,22 +173,23 @@ def template(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def said(template: Path, new: str = "0.10.0", **answers: str) -> list[str]:
-    found = tool.between(tool.read(template), "0.2.0", new, number)
-    report = tool.report(found, answers, template, "the template")
+def report_lines(template: Path, new: str = "0.10.0", **answers: str) -> list[str]:
+    """Return the lines of the report on an update from 0.2.0."""
+    crossed = tool.between(tool.read(template), "0.2.0", new, number)
+    report = tool.report(crossed, answers, template, "the template")
     return [line for line in str(report).splitlines() if line]
 
 
 def test_what_must_be_done_comes_first_then_what_is_different(template: Path) -> None:
-    """aegis-stack #1029: an update closed a public page, and nothing said so."""
-    assert said(template, auth="jwt", limits="none") == [
+    """aegis-stack #1029: an update closed a public page, and nothing reported it."""
+    assert report_lines(template, auth="jwt", limits="none") == [
         "What to do:",
         "1. Issue them again. Only tokens change.",
         "2. Rename them. Names change.",
         "   - The setting `MIDDLE_NAME` is now `NEW_NAME`.",
         "What behaves differently:",
-        "- All must know this.",
-        "- Old settings go.",
+        "- This concerns all.",
+        "- Old settings are gone.",
         "  - The setting `OLD_NAME` is now `MIDDLE_NAME`.",
         "  - The setting `GONE` is no longer read.",
         "- A file moves.",
@@ -200,20 +201,20 @@ def test_what_must_be_done_comes_first_then_what_is_different(template: Path) ->
 
 
 def test_the_answers_decide(template: Path) -> None:
-    keys = said(template, auth="api_key", limits="memory")
+    keys = report_lines(template, auth="api_key", limits="memory")
     assert "- Keys or tokens." in keys and "1. Rename them. Names change." in keys
     assert keys[-2].endswith(" and on other answers (2).")
-    none = said(template, "0.3.0", auth="none", limits="memory")
+    none = report_lines(template, "0.3.0", auth="none", limits="memory")
     assert none[0] == "What behaves differently:" and "- Keys or tokens." not in none
     assert none[-2].endswith(" and on other answers (2).")
     # A question that a project does not have rules nothing out.
-    assert "- Keys or tokens." in said(template, limits="memory")
+    assert "- Keys or tokens." in report_lines(template, limits="memory")
 
 
 def test_only_the_releases_on_the_way_count(template: Path) -> None:
-    assert "Names change." not in "".join(said(template, "0.3.0"))
-    assert not {"- Before.", "- Not yet."} & {*said(template)}
-    assert said(template, "0.2.0") == []
+    assert "Names change." not in "".join(report_lines(template, "0.3.0"))
+    assert not {"- Before.", "- Not yet."} & {*report_lines(template)}
+    assert report_lines(template, "0.2.0") == []
 
 
 NAMED = """\
@@ -233,7 +234,7 @@ def test_settings_that_have_another_name_are_named_without_their_values(
     (template / ".env.production").write_text("GONE=secret4\n", "utf-8-sig")
     (template / EXAMPLES).write_text("GONE=\n")
     (template / ".env.d").mkdir()
-    lines = said(template, auth="none")
+    lines = report_lines(template, auth="none")
     assert lines[0] == "What to do:"
     assert [line for line in lines if ". .env" in line] == [
         "2. .env, line 3: OLD_NAME is now NEW_NAME: rename it.",

@@ -26,11 +26,20 @@ class Effort:
     starts: int = 3
     connections: int = 64
     most: int = 200_000
+    """The most requests in a round, even if there is time left."""
     fewest: int = 300
-    """The bounds of the requests in a round, whatever its seconds."""
+    """The fewest requests in a round, even if they take longer."""
 
 
-QUICK = Effort(1, 0.5, 0.2, 1, 8, 1_000, 20)
+QUICK = Effort(
+    rounds=1,
+    seconds=0.5,
+    warm_seconds=0.2,
+    starts=1,
+    connections=8,
+    most=1_000,
+    fewest=20,
+)
 
 
 @dataclass
@@ -94,10 +103,10 @@ class Run:
         before = self.server.cpu_seconds()
         sample = self.apply_load(effort, effort.seconds)
         spent = self.server.cpu_seconds() - before
-        answers, outcome = len(sample.latencies), self.outcome
-        outcome.requests += answers
-        outcome.cpu.append(1e6 * spent / answers)
-        outcome.rate.append(answers / sample.seconds)
+        requests, outcome = len(sample.latencies), self.outcome
+        outcome.requests += requests
+        outcome.cpu.append(1e6 * spent / requests)
+        outcome.rate.append(requests / sample.seconds)
         outcome.p50.append(1e3 * statistics.median(sample.latencies))
         outcome.p99.append(1e3 * percentile(sample.latencies, 0.99))
 
@@ -129,7 +138,7 @@ def measure(
     inputs = without_target(records)
     predictions = project.predict(model, inputs)
     outcomes = []
-    # Servers start with the affinity of this process, so that it is restricted only after their start.
+    # A server is pinned to the first core that this process may use: restrict this process only after all starts.
     allowed = os.sched_getaffinity(0)
     with ExitStack() as stack:
         runs = []

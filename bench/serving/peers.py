@@ -17,7 +17,7 @@ OURS, TUTORIAL, FEATURED = "emitted", "tutorial", "featured"
 CONSTANT, THROUGH = "constant", "through"
 
 
-def unchanged(record: Record) -> object:
+def as_is(record: Record) -> object:
     return record
 
 
@@ -50,7 +50,7 @@ class Peer:
     """The path of the readiness endpoint, if it is not that of `health`."""
     headers: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
-    body: Callable[[Record], object] = unchanged
+    body: Callable[[Record], object] = as_is
     models: tuple[str, ...] = MODELS
     constant: bool = False
     """Whether it responds without a model, so that there is nothing to compare."""

@@ -15,37 +15,37 @@ PAGE, FOLDER = "performance.md", "performance"
 HEAD = """\
 # Performance
 
-What a prediction costs, in the service that the template emits and in others that serve the same fitted model. `make bench-serving`
-measures it and writes this page; nothing on it is written by hand.
+The cost of a prediction in the service that the template emits, and in other services with the same fitted model. `make bench-serving`
+measures it and writes this page; do not edit it by hand.
 
 ## How it is measured
 
-A table of 16 columns (12 numbers, 4 categories) is adopted by a new project, and each of the three estimators of its `model.py` is
-trained, promoted and served by the project's own verbs. Its peers serve the very estimator that was fitted there, each in an
-environment of its own. One record a request, JSON, {connections} connections that are kept, the server on one core, the load on
-another, 2 shared cores in all. Every answer under load is held against what scikit-learn says of that record, within 10⁻⁶.
+A new project adopts a table of 16 columns (12 numbers, 4 categories). Its own commands train, promote and serve each of the three
+estimators of its `model.py`. The other services load the same fitted estimator, each in an environment of its own. A request has one
+record as JSON, on one of {connections} keep-alive connections. The server runs on one core and the load generator on another, of 2
+shared cores in all. Every response under load is compared with scikit-learn's prediction for that record, within 10⁻⁶.
 
 The figure is the **processor time of the server for one request**: user and system time of its whole process tree, from
-`/proc`, over a round of full load. Servers take turns, in another order each round; the table shows the median of {rounds} rounds, and
-how far from it the farthest lay. Ratios of this figure are what survives a busy machine. Latency, requests a second and start are
-wall time, and say as much about the neighbours as about the server: compare them within a table only. On a machine of its own the
-load is about 2; on this one it was {load:.1f} when the run ended. A server that is faster than
-the load, which asks at most some 30,000 times a second, is never at its limit here.
+`/proc`, over a round of full load. Servers take turns, in a different order each round. The table shows the median of {rounds} rounds,
+and the largest distance from it (±). Ratios of this figure stay valid on a busy machine. Latency, requests per second and start are
+wall time and depend on other load too: compare them within a table only. On an idle machine the load average is about 2; on this one
+it was {load:.1f} when the run ended. The load generator sends at most some 30,000 requests per second: a server that is faster is not
+at its limit here.
 
-- *The emitted service* is that of a project with {answers}, every other answer as it comes.
+- *The emitted service* is that of a project with {answers}, and defaults for all other answers.
 - *The tutorial* is FastAPI with a pydantic model, a data frame of one row and `predict_proba`.
-- *With the same features* adds what the emitted service has by default in the way that is commonly shown: request id, log and safe
+- *With the same features* adds the default features of the emitted service, each as tutorials show it: request id, log and safe
   headers by `BaseHTTPMiddleware`, JSON lines by the standard library, prometheus-fastapi-instrumentator, slowapi, an API key by
   `Depends`, drift counters in Python, and a SQLite commit for each prediction.
-- *A constant in plain ASGI* is answered by the emitted service's own uvicorn before the service is reached: the least that a request
-  costs there. *Its front and a FastAPI route* is a constant behind all that each request of the service passes.
+- *A constant in plain ASGI* is returned by the emitted service's own uvicorn before the request reaches the service: the least that a
+  request costs there. *Its front and a FastAPI route* returns a constant after everything that each request of the service passes.
 """
 SERVICE = """\
-## Beside the request
+## Memory, start and health
 
-Memory is that of the whole process tree after the load, a shared page once; the environment is what is installed, without byte
-code. Ready is from the start of the process to the first good answer of its readiness route. `/healthz` is asked on a connection of
-its own while the others keep the server busy.
+Memory is that of the whole process tree after the load; shared pages count once. The environment is the size of the installed packages,
+without bytecode. Ready is the time from the start of the process to the first good response of its readiness endpoint. `/healthz` is
+requested on a connection of its own while the others keep the server busy.
 """
 
 

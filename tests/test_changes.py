@@ -18,7 +18,7 @@ from tests import quick
 from tests.checks.words import PATTERNS
 from tests.releases import git
 from tests.rendering import ANSWERS_FILE, QUESTIONS, ROOT, render_tree
-from tests.update.history import recorded
+from tests.update.history import available_releases
 
 tmp_path = quick.tmp_path
 tool = load_tool("changes")
@@ -28,7 +28,7 @@ EXAMPLES = ".env.example"
 
 def questions(version: str) -> Mapping[str, Mapping[str, Any]]:
     """Return the questions of a release; the current ones if it has no tag yet."""
-    commit = recorded().get(f"v{version}")
+    commit = available_releases().get(f"v{version}")
     if commit is None:
         return QUESTIONS
     text = git(ROOT, "show", f"{commit}:copier.yml")
@@ -48,11 +48,11 @@ def test_the_changelog_matches_the_entries() -> None:
 def test_every_release_has_its_entries() -> None:
     """At most one file is of no release yet, and its version follows the last."""
     versions = {f"v{version}" for version in RELEASES} - {f"v{UNRELEASED}"}
-    assert recorded().keys() <= versions
-    newest = max(map(Version, recorded()))
+    assert available_releases().keys() <= versions
+    newest = max(map(Version, available_releases()))
     following = {f"v{version}" for version in release.next_versions(newest)}
-    assert len(versions - recorded().keys()) <= 1
-    assert versions - recorded().keys() <= following
+    assert len(versions - available_releases().keys()) <= 1
+    assert versions - available_releases().keys() <= following
 
 
 @pytest.mark.parametrize("version", RELEASES)
@@ -130,11 +130,13 @@ def announced_settings(version: str) -> set[str]:
 
 
 def test_every_removed_setting_is_in_an_entry() -> None:
-    tagged = sorted(recorded().items(), key=lambda release: Version(release[0]))
+    tagged = sorted(
+        available_releases().items(), key=lambda release: Version(release[0])
+    )
     assert "STORE" in settings_of("")
     following = [*tagged[1:], ("", "")]
     for (_, before), (version, after) in zip(tagged, following, strict=True):
-        untagged = [v for v in RELEASES if f"v{v}" not in recorded()]
+        untagged = [v for v in RELEASES if f"v{v}" not in available_releases()]
         names = [version.removeprefix("v")] if version else untagged
         named = {setting for name in names for setting in announced_settings(name)}
         removed = settings_of(before) - settings_of(after)

@@ -15,7 +15,7 @@ from tests import quick
 from tests.releases import Follower, Template, git
 from tests.rendering import ANSWERS_FILE, ROOT
 from tests.test_make_update import commit, edit, state, two, update, write
-from tests.update.history import archived, recorded
+from tests.update.history import available_releases, extract_template
 
 light, python, tmp_path = quick.light, quick.python, quick.tmp_path
 BRANCH = "slipway/update-1.1.0"
@@ -498,14 +498,14 @@ def test_a_project_of_the_last_release_comes_along_by_its_own_tool(
 ) -> None:
     """v0.2.0's tool reads CHANGELOG.md alone; the tool that it brings finishes what it began."""
     with quick.folder() as folder:
-        old = archived(recorded()["v0.2.0"], Path(folder))
+        old = extract_template(available_releases()["v0.2.0"], Path(folder))
         template = Template(tmp_path / "template", old)
     template.release("0.2.0")
     project = Follower(template, tmp_path / "project", preset="starter").folder
     subprocess.run(["uv", "lock", "--quiet"], cwd=project, check=True)
     edit(project, "README.md", "## Two commands", "## My two commands")
     edit(project, "Makefile", "## Check format", "## Mine: check format")
-    template.become(ROOT)
+    template.copy_from(ROOT)
     template.replace("template/README.md.jinja", "## Two commands", "## Both commands")
     template.replace("template/Makefile.jinja", "## Check format", "## See the format")
     for file in (ROOT / changes.FOLDER).glob("*.yml"):

@@ -21,7 +21,7 @@ from tests.releases import Follower
 from tests.system.project import Project
 from tests.system.service import Service, serving
 from tests.trees import template
-from tests.update.history import History, recorded, slipway
+from tests.update.history import History, available_releases, build_slipway
 
 NAME = "harbour_pilot"
 ANSWERS = {
@@ -31,7 +31,7 @@ ANSWERS = {
     "limits": "memory",
     "prediction_log": "sqlite",
 }
-VERSIONS = list(recorded())
+VERSIONS = list(available_releases())
 DRAWN = Random(SEED).choice(VERSIONS) if VERSIONS else ""
 LATER = pytest.mark.prove("each run draws one release, so that it does not grow")
 EACH = [pytest.param(v, marks=[] if v == DRAWN else LATER) for v in VERSIONS]
@@ -44,7 +44,7 @@ SIGNING = "0.3.0"
 def history(
     tmp_path_factory: pytest.TempPathFactory, default_gitconfig: object
 ) -> History:
-    return slipway(tmp_path_factory.mktemp("releases") / "template")
+    return build_slipway(tmp_path_factory.mktemp("releases") / "template")
 
 
 class Side:

@@ -28,8 +28,8 @@ shared cores in all. Every response under load is compared with scikit-learn's p
 The figure is the **processor time of the server for one request**: user and system time of its whole process tree, from
 `/proc`, over a round of full load. Servers take turns, in a different order each round. The table shows the median of {rounds} rounds,
 and the largest distance from it (±). Ratios of this figure stay valid on a busy machine. Latency, requests per second and start are
-wall time and depend on other load too: compare them within a table only. On an idle machine the load average is about 2; on this one
-it was {load:.1f} when the run ended. The load generator sends at most some 30,000 requests per second: a server that is faster is not
+wall time and depend on other programs too: compare them within a table only. Without any, the load average of a run is about 2; this
+run ended with {load:.1f}. The load generator sends at most some 30,000 requests per second: a server that is faster is not
 at its limit here.
 
 - *The emitted service* is that of a project with {answers}, and defaults for all other answers.

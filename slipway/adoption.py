@@ -73,7 +73,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Survey:
-    """How a table was read, and which problems its target allows. tools/infer.py of a project prints it."""
+    """The result of reading a table, as a project's tools/infer.py prints it."""
 
     read: str
     notes: list[str]

@@ -65,7 +65,7 @@ RIVALS = {
 
 
 def for_collision(path: str, blocker: str) -> str:
-    """Return the advice where Slipway's `path` meets something at `blocker`: the same path, or one of its folders."""
+    """Return the advice where something exists at `blocker`: at Slipway's `path`, or instead of one of its folders."""
     if path != blocker:
         return "Slipway needs a folder of this name: rename yours"
     return next(

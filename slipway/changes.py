@@ -19,8 +19,8 @@ WIDTH = 150
 INTRODUCTION = """\
 # Changelog
 
-What a release means for projects made from it. Versions follow [Semantic Versioning](https://semver.org): a major
-version may ask something of you, and says what. `make examples` makes this page from [docs/changes/](docs/changes/).
+What each release changes in your project. Versions follow [Semantic Versioning](https://semver.org): a major version may
+require actions, which its section lists. `make examples` generates this page from [docs/changes/](docs/changes/).
 """
 SECTIONS = {"about", "upgrading", "new"}
 """The keys of a release's file."""

@@ -102,10 +102,10 @@ def test_any_table_becomes_a_service(
         template().tree(known)
     )
     lend_bytecode(folder)
-    lent = lend_caches(tmp_path_factory.getbasetemp())
-    assert "model_version" in run(folder, "make", "demo", bare=False, **lent)
-    run(folder, "make", "lint", bare=False, **lent)
-    assert " passed" in run(folder, *TESTS, bare=False, **lent)
+    caches = lend_caches(tmp_path_factory.getbasetemp())
+    assert "model_version" in run(folder, "make", "demo", bare=False, **caches)
+    run(folder, "make", "lint", bare=False, **caches)
+    assert " passed" in run(folder, *TESTS, bare=False, **caches)
 
 
 NUMBERS = "amount,size\n" + "".join(f"{n}.5,{n % 7}\n" for n in range(60))
@@ -216,9 +216,9 @@ def test_copier_prints_no_next_steps_before_the_table_is_adopted(
     created = create(request, adopts=True)
     assert created
     assert "adopts" not in created.answers
-    message = capfd.readouterr().err
-    assert "Churn is made. Next, it is set up and takes in your table." in message
-    assert "make demo" not in message
+    said = capfd.readouterr().err
+    assert "Churn is made. Next, it is set up and takes in your table." in said
+    assert "make demo" not in said
 
 
 def test_a_failure_after_rendering_names_the_commands_to_continue(

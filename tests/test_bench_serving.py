@@ -148,5 +148,5 @@ def test_a_quick_run_measures_the_service(tmp_path: Path) -> None:
         assert min(outcome["cpu"] + outcome["ready"] + outcome["health"]) > 0
         assert outcome["memory"] > 10 and outcome["environment"] > 10
     page = (tmp_path / "performance.md").read_text("utf-8")
-    assert "**the emitted service**" in page and "A file of many rows" in page
+    assert "**the emitted service**" in page and "## Scoring a file" in page
     ElementTree.parse(tmp_path / "performance" / "linear.svg")

@@ -81,8 +81,8 @@ def test_the_entries_of_a_release_are_valid(version: str) -> None:
     ],
 )
 def test_a_problem_in_an_entry_is_named(entry: dict[str, Any], problem: str) -> None:
-    (found,) = changes.find_problems({"upgrading": [entry]}, QUESTIONS)
-    assert problem in found
+    (found_problem,) = changes.find_problems({"upgrading": [entry]}, QUESTIONS)
+    assert problem in found_problem
     assert list(changes.find_problems({"nwe": []}, QUESTIONS)) == [
         "unknown key nwe: a release file has about, upgrading and new"
     ]
@@ -117,10 +117,10 @@ def test_an_entry_that_names_an_option_has_it_as_a_condition() -> None:
 def settings_of(commit: str) -> frozenset[str]:
     """Return the settings in the .env.example of a commit; of the work tree if it is empty."""
     ref = [commit] if commit else []
-    found = git(
+    lines = git(
         ROOT, "grep", "-hE", "^#? ?[A-Z_]+=", *ref, "--", f"template/*{EXAMPLES}*"
     )
-    return frozenset(re.findall(r"^#? ?([A-Z_]+)=", found, re.MULTILINE))
+    return frozenset(re.findall(r"^#? ?([A-Z_]+)=", lines, re.MULTILINE))
 
 
 def announced_settings(version: str) -> set[str]:
@@ -182,7 +182,7 @@ def report_lines(template: Path, new: str = "0.10.0", **answers: str) -> list[st
     return [line for line in str(report).splitlines() if line]
 
 
-def test_what_must_be_done_comes_first_then_what_is_different(template: Path) -> None:
+def test_actions_come_first_then_changed_behaviour(template: Path) -> None:
     """aegis-stack #1029: an update closed a public page, and nothing reported it."""
     assert report_lines(template, auth="jwt", limits="none") == [
         "What to do:",
@@ -209,17 +209,17 @@ def test_the_answers_decide(template: Path) -> None:
     none = report_lines(template, "0.3.0", auth="none", limits="memory")
     assert none[0] == "What behaves differently:" and "- Keys or tokens." not in none
     assert none[-2].endswith(" and on other answers (2).")
-    # A question that a project does not have rules nothing out.
+    # A question that the project lacks excludes no entry.
     assert "- Keys or tokens." in report_lines(template, limits="memory")
 
 
-def test_only_the_releases_on_the_way_count(template: Path) -> None:
+def test_only_the_crossed_releases_count(template: Path) -> None:
     assert "Names change." not in "".join(report_lines(template, "0.3.0"))
     assert not {"- Before.", "- Not yet."} & {*report_lines(template)}
     assert report_lines(template, "0.2.0") == []
 
 
-NAMED = """\
+DOTENV = """\
 GOOD=1
 # OLD_NAME=1
 old_name = secret1
@@ -229,10 +229,10 @@ NOT_OLD_NAME=4
 """
 
 
-def test_settings_that_have_another_name_are_named_without_their_values(
+def test_renamed_settings_are_listed_without_their_values(
     template: Path,
 ) -> None:
-    (template / ".env").write_text(NAMED, newline="")
+    (template / ".env").write_text(DOTENV, newline="")
     (template / ".env.production").write_text("GONE=secret4\n", "utf-8-sig")
     (template / EXAMPLES).write_text("GONE=\n")
     (template / ".env.d").mkdir()
@@ -248,8 +248,8 @@ def test_settings_that_have_another_name_are_named_without_their_values(
 
 
 @pytest.mark.parametrize("preset", ["starter", "standard"])
-def test_a_real_project_is_told_what_concerns_it(preset: str, tmp_path: Path) -> None:
-    """From 0.1.0 to what comes next: a starter hears nothing of keys, a standard project nothing of tokens."""
+def test_a_real_project_reads_what_concerns_it(preset: str, tmp_path: Path) -> None:
+    """From 0.1.0 to the next release: a starter project reads nothing on keys, a standard project nothing on tokens."""
     answers = yaml.safe_load(render_tree({"preset": preset})[ANSWERS_FILE])
     folder = tmp_path / changes.FOLDER
     folder.mkdir(parents=True)
@@ -257,8 +257,8 @@ def test_a_real_project_is_told_what_concerns_it(preset: str, tmp_path: Path) ->
         text = (ROOT / changes.FOLDER / f"{version}.yml").read_text("utf-8")
         name = "99.0.0" if version == UNRELEASED else version
         (folder / f"{name}.yml").write_text(text, "utf-8")
-    found = tool.between(tool.read(tmp_path), "0.1.0", "99.0.0", number)
-    report = tool.report(found, answers, tmp_path, "the template")
+    crossed = tool.between(tool.read(tmp_path), "0.1.0", "99.0.0", number)
+    report = tool.report(crossed, answers, tmp_path, "the template")
     assert ("keys.labels.json" in report) == (preset == "standard")
     assert "auth=jwt" not in report
     assert f"2. Run `{answers['project_slug']} sign` where you promote." in report

@@ -134,7 +134,7 @@ def test_the_state_of_each_repository_is_reported(fleet: Fleet) -> None:
     plain = results["plain"]
     assert (plain["version"], plain["newest"], plain["behind"]) == ("1.0.0", "1.1.0", 1)
     assert (plain["preset"], plain["differs"]) == ("starter", {})
-    assert [found["code"] for found in plain["findings"]] == ["behind"]
+    assert [finding["code"] for finding in plain["findings"]] == ["behind"]
     assert results["answered"]["differs"] == {"container": "docker"}
     assert "cannot be read" in results["broken"]["trouble"]
     assert [name for name in NAMES if results[name]["trouble"]] == ["broken"]

@@ -310,9 +310,9 @@ def test_a_complete_run_is_recorded(suite: Path, processes: str) -> None:
     output = run_suite(suite, f"--numprocesses={processes}")
     assert list(proof.find_problems(suite)) == [], output
     assert "complete, a release may follow" in output
-    found = proof.read_record(suite)
-    assert found and found["ran"] == {"tests/test_one.py": 1, "tests/test_two.py": 1}
-    assert found["passed"] == 2 and found["seconds"] >= 0
+    record = proof.read_record(suite)
+    assert record and record["ran"] == {"tests/test_one.py": 1, "tests/test_two.py": 1}
+    assert record["passed"] == 2 and record["seconds"] >= 0
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The performance goals of the service, compared with the measured figures."""
+"""The goals of the service, compared with the measurements."""
 
 import statistics
 from collections.abc import Iterator, Sequence
@@ -54,13 +54,13 @@ def judge(
         for server, wanted in ratios.items():
             peer = measured.get((model, server))
             if service and peer:
-                name = f"{model}: CPU less than {peer.title}"
+                name = f"{model}: less CPU than {peer.title}"
                 yield at_least(name, peer.cost / service.cost, wanted)
     service = measured.get(("linear", OURS))
     for server in (CONSTANT, THROUGH):
         constant = measured.get(("linear", server))
         if service and constant:
-            name = f"linear: CPU of {constant.title}"
+            name = f"linear: CPU relative to {constant.title}"
             yield at_most(name, service.cost / constant.cost, CONSTANT_RATIO, "×")
     for model, megabytes in ENVIRONMENT_MEGABYTES.items():
         service = measured.get((model, OURS))
@@ -69,7 +69,7 @@ def judge(
         name = f"{model}: serving environment"
         yield at_most(name, service.environment, megabytes, " MB")
         ready = statistics.median(service.ready)
-        yield at_most(f"{model}: ready after", ready, READY_SECONDS, " s")
+        yield at_most(f"{model}: time until ready", ready, READY_SECONDS, " s")
         if service.health:
             name, p99 = f"{model}: `/healthz` p99", percentile(service.health, 0.99)
             yield at_most(name, p99, HEALTH_MILLISECONDS, " ms")
@@ -78,5 +78,7 @@ def judge(
         seconds, _, memory = by_project.medians()
         pandas_seconds, _, pandas_memory = by_pandas.medians()
         speedup, ratio = pandas_seconds / seconds, memory / pandas_memory
-        yield at_least("a file: faster than pandas", speedup, BULK_SPEEDUP)
-        yield at_most("a file: its memory of pandas'", ratio, BULK_MEMORY_RATIO, "×")
+        yield at_least("scoring a file: faster than pandas", speedup, BULK_SPEEDUP)
+        yield at_most(
+            "scoring a file: memory relative to pandas", ratio, BULK_MEMORY_RATIO, "×"
+        )

@@ -1,4 +1,4 @@
-"""Write docs/performance.md and its plots from the measured figures."""
+"""Write docs/performance.md and its plots from the measurements."""
 
 import statistics
 from collections.abc import Iterator, Sequence
@@ -15,37 +15,37 @@ PAGE, FOLDER = "performance.md", "performance"
 HEAD = """\
 # Performance
 
-The cost of a prediction in the service that the template emits, and in other services with the same fitted model. `make bench-serving`
-measures it and writes this page; do not edit it by hand.
+What a prediction costs in the service that the template emits, and in other servers with the same fitted model. `make bench-serving`
+takes the measurements and writes this page; nothing on it is written by hand.
 
 ## How it is measured
 
-A new project adopts a table of 16 columns (12 numbers, 4 categories). Its own commands train, promote and serve each of the three
-estimators of its `model.py`. The other services load the same fitted estimator, each in an environment of its own. A request has one
-record as JSON, on one of {connections} keep-alive connections. The server runs on one core and the load generator on another, of 2
-shared cores in all. Every response under load is compared with scikit-learn's prediction for that record, within 10⁻⁶.
+A new project adopts a table of 16 columns (12 numbers, 4 categories). The project's own commands train, promote and serve each of the three
+estimators in its `model.py`. The other servers serve the same fitted estimator, each in its own environment. Each request is one record as
+JSON, over {connections} persistent connections. The server runs on one core and the load generator on another, of 2 shared cores. Every answer
+under load is compared with scikit-learn's prediction for that record, and must agree within 10⁻⁶.
 
-The figure is the **processor time of the server for one request**: user and system time of its whole process tree, from
-`/proc`, over a round of full load. Servers take turns, in a different order each round. The table shows the median of {rounds} rounds,
-and the largest distance from it (±). Ratios of this figure stay valid on a busy machine. Latency, requests per second and start are
-wall time and depend on other programs too: compare them within a table only. Without any, the load average of a run is about 2; this
-run ended with {load:.1f}. The load generator sends at most some 30,000 requests per second: a server that is faster is not
-at its limit here.
+The main figure is the **server's CPU time per request**: user and system time of its whole process tree, from
+`/proc`, over a round of full load. The servers take turns, in a different order each round. The tables show the median of {rounds} rounds and
+the largest deviation from it (±). Ratios of CPU time are reliable even on a busy machine. Latency, requests per second and start-up time are
+wall time and depend on what else the machine does: compare them only within a table. On an otherwise idle machine the system
+load is about 2; on this one it was {load:.1f} when the run ended. The load generator sends at most about 30,000 requests a second, so a
+faster server never reaches its limit here.
 
-- *The emitted service* is that of a project with {answers}, and defaults for all other answers.
-- *The tutorial* is FastAPI with a pydantic model, a data frame of one row and `predict_proba`.
-- *With the same features* adds the default features of the emitted service, each as tutorials show it: request id, log and safe
+- *The emitted service* is a project with {answers}, and defaults for all other answers.
+- *The tutorial* is FastAPI with a pydantic model, a DataFrame of one row and `predict_proba`.
+- *With the same features* adds what the emitted service has by default, in the way that is usually recommended: request ids, a log and security
   headers by `BaseHTTPMiddleware`, JSON lines by the standard library, prometheus-fastapi-instrumentator, slowapi, an API key by
   `Depends`, drift counters in Python, and a SQLite commit for each prediction.
-- *A constant in plain ASGI* is returned by the emitted service's own uvicorn before the request reaches the service: the least that a
-  request costs there. *Its front and a FastAPI route* returns a constant after everything that each request of the service passes.
+- *A constant in plain ASGI* is answered by the emitted service's own uvicorn before the request reaches the service. It is the minimum cost of a
+  request there. *Its front and a FastAPI route* returns a constant from a FastAPI route behind the service's front.
 """
 SERVICE = """\
-## Memory, start and health
+## Memory, size and start-up
 
-Memory is that of the whole process tree after the load; shared pages count once. The environment is the size of the installed packages,
-without bytecode. Ready is the time from the start of the process to the first good response of its readiness endpoint. `/healthz` is
-requested on a connection of its own while the others keep the server busy.
+Memory is that of the whole process tree after the load, with shared pages counted once. The environment is the size of the installed packages, without byte
+code. Ready is the time from the start of the process to the first successful response of its readiness endpoint. `/healthz` is requested on a separate
+connection while the load keeps the server busy.
 """
 
 
@@ -165,14 +165,14 @@ def sections(
         yield f"{model.capitalize()}:\n"
         yield service_table(select_model(outcomes, model))
     if bulk_outcomes:
-        yield "## A file of many rows\n"
+        yield "## Scoring a file\n"
         yield (
-            f"{rows:,} rows of Parquet, the linear model, from file to file, in an environment with the groups "
-            "`serve` and `score`; median of the runs, memory at its peak.\n"
+            f"{rows:,} rows of Parquet, scored with the linear model from file to file, in an environment with the "
+            "dependency groups `serve` and `score`. Times are medians of the runs; memory is the peak.\n"
         )
         yield bulk_table(bulk_outcomes)
     if failed := [one for one in outcomes if one.trouble]:
-        yield "## Measured in part, or not at all\n"
+        yield "## Incomplete or missing measurements\n"
         lines = [f"- {o.title}, {o.model}: {summarize_trouble(o)}" for o in failed]
         yield "\n".join(lines) + "\n"
     if versions:

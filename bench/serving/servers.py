@@ -55,14 +55,17 @@ class ProcessStat:
 
 def process_family(pid: int) -> dict[int, ProcessStat]:
     """Return a process with all its descendants and the processes of its session."""
-    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-    stats = {one: stat for one in pids if (stat := ProcessStat.read(one))}
-    found = {one for one, stat in stats.items() if pid in (one, stat.session)}
-    while more := {
-        one for one, stat in stats.items() if stat.parent in found and one not in found
-    }:
-        found |= more
-    return {one: stats[one] for one in found}
+    stats = {}
+    for path in Path("/proc").iterdir():
+        stat = ProcessStat.read(int(path.name)) if path.name.isdigit() else None
+        if stat:
+            stats[int(path.name)] = stat
+    members = {number for number, s in stats.items() if pid in (number, s.session)}
+    children = members
+    while children:
+        children = {n for n, s in stats.items() if s.parent in members} - members
+        members = members | children
+    return {number: stats[number] for number in members}
 
 
 def cpu_seconds(pid: int) -> float:

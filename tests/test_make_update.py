@@ -342,10 +342,10 @@ def test_a_failure_half_way_names_the_command_to_undo_it(
     before = read_state(project)
     done = update(project, path=path_with_broken_git(tmp_path, "*--unified=3*"))
     assert done.returncode == 1
-    output = done.stdout.partition("To go back: ")
-    assert "Copier stopped half way" in output[0]
+    output, _, undo = done.stdout.partition("To go back: ")
+    assert "Copier stopped half way" in output
     assert read_state(project) != before
-    subprocess.run(["bash", "-ec", output[2]], cwd=project, check=True)
+    subprocess.run(["bash", "-ec", undo], cwd=project, check=True)
     assert read_state(project) == before
 
 
@@ -372,10 +372,11 @@ def test_an_interrupt_names_the_command_to_undo_it(project: Path) -> None:
         assert running.stdout
         assert any("Locking and testing" in line for line in running.stdout)
         os.killpg(running.pid, signal.SIGINT)
-        output = running.stdout.read().partition("update: stopped. To go back: ")
+        output = running.stdout.read()
+        undo = output.partition("update: stopped. To go back: ")[2]
     assert running.returncode == 1
     assert read_state(project) != before
-    subprocess.run(["bash", "-ec", output[2]], cwd=project, check=True)
+    subprocess.run(["bash", "-ec", undo], cwd=project, check=True)
     assert read_state(project) == before
 
 

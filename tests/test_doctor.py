@@ -475,7 +475,7 @@ def test_offline_the_template_is_not_asked(project: Path) -> None:
     assert find_codes(project, network=False) == []
 
 
-def test_the_owners_match_the_table() -> None:
+def test_the_doctor_knows_the_owner_of_each_file() -> None:
     assert {p: doctor.owner(p) for p in template().files} == {
         p: row(p).owner for p in template().files
     }

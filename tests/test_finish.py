@@ -1,4 +1,4 @@
-"""`make update` with conflicts: resolve them hunk by hunk, finish the update, and lose nothing."""
+"""`make update` with conflicts, and tools/result.py: resolve them hunk by hunk, finish the update, and lose nothing."""
 
 import os
 import re

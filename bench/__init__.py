@@ -1,1 +1,1 @@
-"""What is measured, side by side with others, in one command each."""
+"""Benchmarks against other tools; one make target runs each."""

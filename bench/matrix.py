@@ -1,7 +1,7 @@
-"""The matrix beside those who render every combination: `make bench`.
+"""Compare the matrix with tools that render every combination: `make bench`.
 
-The template is made here: options of a kind that templates have, each with a folder of its own, lines in shared files and a
-branch that depends on another option. Times are processor seconds of one run, so that only their ratios say something.
+The template is synthetic: each option has a folder of its own, lines in shared files and a condition on another option.
+The times are those of a single run: only their ratios are meaningful.
 """
 
 import json
@@ -26,7 +26,7 @@ from tests.rendering import Tree, tree
 
 T = TypeVar("T")
 OPTIONS = 17
-"""Of two answers each: 131,072 combinations."""
+"""With two answers each: 131,072 combinations."""
 CURVE = (5, 10, 15, 20, 30, 40)
 RENDERS = 12
 SETTINGS = """\
@@ -34,7 +34,6 @@ _subdirectory: template
 _envops: {undefined: jinja2.StrictUndefined, trim_blocks: true, lstrip_blocks: true}
 name: {type: str, default: demo}
 """
-# What measures pytest-copier runs inside a test of its own.
 PYTEST_COPIER = """
 import json, pathlib, time
 ANSWERS = json.loads(pathlib.Path({answers!r}).read_text())
@@ -46,10 +45,11 @@ def test_renders(copier, tmp_path):
         times.append(time.perf_counter() - began)
     pathlib.Path({times!r}).write_text(json.dumps(times))
 """
+"""A test that measures pytest-copier, which works inside pytest only."""
 
 
-def template(folder: Path, options: int) -> Path:
-    """A template with so many options."""
+def write_template(folder: Path, options: int) -> Path:
+    """Write a template with so many options, and return its folder."""
     names = [f"option_{number}" for number in range(options)]
     files = {
         "copier.yml": SETTINGS
@@ -79,46 +79,46 @@ def template(folder: Path, options: int) -> Path:
 
 
 @contextmanager
-def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="slipway-bench-") as made:
-        yield Path(made)
+def temporary_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="slipway-bench-") as name:
+        yield Path(name)
 
 
-def timed(work: Callable[[], T]) -> tuple[T, float]:
-    """What some work makes, and its seconds."""
+def measure(work: Callable[[], T]) -> tuple[T, float]:
+    """Do some work; return its result and its seconds."""
     began = time.perf_counter()
     return work(), time.perf_counter() - began
 
 
-def plain(known: Known) -> dict[str, object]:
+def answer_values(known: Known) -> dict[str, object]:
     return {name: answer.value for name, answer in known.items()}
 
 
 def render(source: Path, known: Known) -> tuple[Tree, float]:
-    """A project by Copier, and its seconds."""
-    with folder() as place:
-        answers = plain(known)
+    """Render a project with Copier; return its files and the seconds."""
+    with temporary_folder() as place:
+        answers = answer_values(known)
         copy = partial(copier.run_copy, defaults=True, quiet=True)
-        _, took = timed(partial(copy, str(source), place, answers))
-        return tree(place), took
+        _, seconds = measure(partial(copy, str(source), place, answers))
+        return tree(place), seconds
 
 
-def repository(source: Path) -> None:
-    """What pytest-copier commits and tags must be a repository."""
+def create_repository(source: Path) -> None:
+    """Commit and tag the template, because pytest-copier requires a repository."""
     for command in (
         ["init", "-q"],
         ["add", "-A"],
-        ["commit", "-qm", "made"],
+        ["commit", "-qm", "Start"],
         ["tag", "1.0.0"],
     ):
         subprocess.run(["git", *command], cwd=source, check=True)
 
 
-def pytest_copier(source: Path, drawn: list[Known]) -> float:
-    """Its seconds for one render."""
-    with folder() as work:
+def time_pytest_copier(source: Path, drawn: list[Known]) -> float:
+    """Return the seconds that pytest-copier takes for one project."""
+    with temporary_folder() as work:
         answers, times = work / "answers.json", work / "times.json"
-        answers.write_text(json.dumps([plain(known) for known in drawn]))
+        answers.write_text(json.dumps([answer_values(known) for known in drawn]))
         test = source / "test_renders.py"
         test.write_text(PYTEST_COPIER.format(answers=str(answers), times=str(times)))
         command = [
@@ -137,61 +137,65 @@ def pytest_copier(source: Path, drawn: list[Known]) -> float:
         return float(statistics.median(json.loads(times.read_text())))
 
 
-def template_tester(source: Path, drawn: list[Known]) -> float:
-    """The seconds that copier-template-tester takes for one more render."""
+def time_template_tester(source: Path, drawn: list[Known]) -> float:
+    """Return the seconds that copier-template-tester takes for each further project."""
 
     def run(known: list[Known]) -> float:
         lines = ["[defaults]"]
         for number, one in enumerate(known):
             lines.append(f'[output."out/{number}"]')
             lines += [
-                f"{name} = {json.dumps(value)}" for name, value in plain(one).items()
+                f"{name} = {json.dumps(value)}"
+                for name, value in answer_values(one).items()
             ]
         (source / "ctt.toml").write_text("\n".join(lines) + "\n")
         command = ["uvx", "--quiet", "--from", "copier-template-tester", "ctt"]
         call = partial(subprocess.run, command, cwd=source, check=True)
-        return timed(partial(call, capture_output=True))[1]
+        return measure(partial(call, capture_output=True))[1]
 
-    run(drawn[:1])  # installs it
+    run(drawn[:1])  # uvx installs it here, outside the measured runs
     few = run(drawn[:2])
     return (run(drawn) - few) / (len(drawn) - 2)
 
 
-def peers() -> None:
-    """One combination by each of them, on the same template."""
-    with folder() as source:
-        template(source, OPTIONS)
-        matrix, whole = timed(partial(Template, source))
+def compare_peers() -> None:
+    """Print the seconds of each tool for one combination of the same template."""
+    with temporary_folder() as source:
+        write_template(source, OPTIONS)
+        matrix, seconds = measure(partial(Template, source))
         combinations = matrix.questions.count()
-        ours = whole / combinations
+        ours = seconds / combinations
         drawn = [matrix.questions.sample(random.Random(n)) for n in range(RENDERS)]
         renders = [render(source, known) for known in drawn]
-        assert [made for made, _ in renders] == [matrix.tree(known) for known in drawn]
+        assert [files for files, _ in renders] == [
+            matrix.tree(known) for known in drawn
+        ]
         print(
-            f"{combinations:,} combinations, {len(matrix.files)} files, {whole:.2f} s"
+            f"{combinations:,} combinations, {len(matrix.files)} files, {seconds:.2f} s"
         )
         print(f"{RENDERS} of them rendered by Copier: equal, byte for byte\n")
         rows = {"copier.run_copy": statistics.median(took for _, took in renders)}
-        repository(source)
-        rows["pytest-copier"] = pytest_copier(source, drawn)
-        rows["copier-template-tester"] = template_tester(source, drawn)
+        create_repository(source)
+        rows["pytest-copier"] = time_pytest_copier(source, drawn)
+        rows["copier-template-tester"] = time_template_tester(source, drawn)
         print(f"{'one combination':<24}{'ms':>12}{'ratio':>12}")
         print(f"{'the matrix':<24}{1000 * ours:>12.5f}{1:>12}")
         for name, one in rows.items():
             print(f"{name:<24}{1000 * one:>12.1f}{one / ours:>12,.0f}")
 
 
-def curve() -> None:
-    """The cost of more options."""
+def print_curve() -> None:
+    """Print how the matrix's cost grows with the number of options."""
     print(f"\n{'options':>8}{'combinations':>22}{'evaluations':>13}{'s':>8}")
     for options in CURVE:
-        with folder() as source:
-            matrix, took = timed(partial(Template, template(source, options)))
+        with temporary_folder() as source:
+            template = write_template(source, options)
+            matrix, seconds = measure(partial(Template, template))
             evaluations = sum(cell.evaluations for cell in matrix.cells())
             count = matrix.questions.count()
-            print(f"{options:>8}{count:>22,}{evaluations:>13,}{took:>8.2f}")
+            print(f"{options:>8}{count:>22,}{evaluations:>13,}{seconds:>8.2f}")
 
 
 if __name__ == "__main__":
-    peers()
-    curve()
+    compare_peers()
+    print_curve()

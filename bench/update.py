@@ -1,8 +1,8 @@
-"""What an update that brings nothing costs, beside Copier's floor: `make bench-update`.
+"""Compare an update that changes nothing with the least that Copier needs: `make bench-update`.
 
-The floor is the same update of a template that has as many files, all of them plain, and
-one question. Both are releases in git, updated in turns by Copier's API; processor seconds
-of the process and of the git processes that it starts, so that only their ratio says much.
+The least is the same update of a template with one question and as many files, none of which
+is rendered. Both have a release in git, and are updated in turns through Copier's API. The
+figures are processor seconds, those of git included: only their ratio is meaningful.
 """
 
 import os
@@ -23,55 +23,57 @@ name: {type: str, default: demo}
 ANSWERS = "template/{{ _copier_conf.answers_file }}.jinja"
 
 
-def empty(folder: Path, files: int) -> Path:
-    """A template of so many files that renders next to nothing."""
+def write_plain_template(folder: Path, files: int) -> Path:
+    """Write a template with so many files, of which only the answers file is rendered."""
     plain = {f"template/file_{number}.txt": "plain\n" for number in range(files - 1)}
-    made = {"copier.yml": SETTINGS, "hooks/none.txt": "none\n", **plain}
-    return write(folder, made | {ANSWERS: "{{ _copier_answers | to_nice_yaml }}"})
+    needed = {
+        "copier.yml": SETTINGS,
+        "hooks/none.txt": "none\n",
+        ANSWERS: "{{ _copier_answers | to_nice_yaml }}",
+    }
+    return write(folder, plain | needed)
 
 
-def seconds(project: Follower) -> tuple[float, float]:
-    """What one update costs: of the processor, and of the clock."""
+def time_update(project: Follower) -> tuple[float, float]:
+    """Update a project, and return the processor seconds and the wall seconds."""
     before, began = os.times(), time.perf_counter()
     project.update()
-    after, took = os.times(), time.perf_counter() - began
-    assert not project.changed(), "an update that brings nothing changed something"
-    return sum(after[:4]) - sum(before[:4]), took
+    after, wall = os.times(), time.perf_counter() - began
+    assert not project.changed(), "an update without changes changed something"
+    # The first four are the user and system times of this process and of its children.
+    return sum(after[:4]) - sum(before[:4]), wall
 
 
-def followers(folder: Path) -> dict[str, Follower]:
-    """A project of this template, and one of an empty template of the same size."""
+def create_projects(folder: Path) -> dict[str, Follower]:
+    """Return a project of this template, and one of a plain template with as many files, by title."""
     ours = Template(folder / "ours")
     ours.release("1.0.0")
     project = Follower(ours, folder / "project")
     files = len(project.files())
-    floor = Template(folder / "floor", empty(folder / "empty", files))
-    floor.release("1.0.0")
+    plain_folder = write_plain_template(folder / "plain", files)
+    plain = Template(folder / "least", plain_folder)
+    plain.release("1.0.0")
     return {
         f"Slipway, {files} files": project,
-        f"an empty template, {files} files": Follower(floor, folder / "least"),
+        f"an empty template, {files} files": Follower(plain, folder / "plain-project"),
     }
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as name:
-        projects = followers(Path(name))
-        rounds = [
-            {what: seconds(project) for what, project in projects.items()}
-            for _ in range(ROUNDS + 1)
-        ][
-            1:
-        ]  # the first warms what the system keeps in memory
-    print(
-        f"{'no-op update, median of ' + str(ROUNDS):<36}{'processor s':>12}{'wall s':>9}"
-    )
+        projects = create_projects(Path(name))
+        rounds = []
+        for _ in range(ROUNDS + 1):
+            rounds.append({title: time_update(p) for title, p in projects.items()})
+        del rounds[0]  # the first round fills the caches of the system
+    title = f"no-op update, median of {ROUNDS}"
+    print(f"{title:<36}{'processor s':>12}{'wall s':>9}")
     medians = []
-    for what in projects:
-        processor, wall = (
-            statistics.median(one[what][kind] for one in rounds) for kind in (0, 1)
-        )
+    for title in projects:
+        processor = statistics.median(times[title][0] for times in rounds)
+        wall = statistics.median(times[title][1] for times in rounds)
         medians.append(processor)
-        print(f"{what:<36}{processor:>12.2f}{wall:>9.2f}")
+        print(f"{title:<36}{processor:>12.2f}{wall:>9.2f}")
     ours, least = medians
     print(f"{'ratio':<36}{ours / least:>12.2f}")
 

@@ -1,1 +1,1 @@
-"""Slipway's own command: it starts a project from this template."""
+"""The `slipway` command: create projects from this template, and keep them up to date."""

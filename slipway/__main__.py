@@ -1,4 +1,4 @@
-"""`python -m slipway`, as the Makefile calls it."""
+"""Entry point of `python -m slipway`, which the Makefile calls."""
 
 from slipway.cli import app
 

@@ -1,4 +1,4 @@
-"""Starting a project with its owner's table instead of the demo's."""
+"""Start a project with the owner's table instead of the demo's."""
 
 import json
 import os
@@ -13,12 +13,10 @@ from typing import Self
 
 import yaml
 
+from slipway.errors import UserError
 from slipway.project import CHECKOUT, Project
-from slipway.refusal import Refusal
 
-# What `make new` sets for itself must not reach the new project's Makefile; nor may CI,
-# where that Makefile insists on a lock, which a project that was just made cannot have.
-OURS = frozenset(
+OWN_VARIABLES = frozenset(
     [
         "ARGS",
         "CI",
@@ -35,144 +33,153 @@ OURS = frozenset(
         "VIRTUAL_ENV",
     ]
 )
-
-
-READ = re.compile(r"--(?:encoding|separator|decimal|dates) (?:\w+|[.,])(?= |$)")
-"""An option that a refusal advises, with its value."""
+"""Variables of `make new` that must not reach the project's Makefile. With CI, that would require a lock, which a new project lacks."""
+READ_OPTION = re.compile(r"--(?:encoding|separator|decimal|dates) (?:\w+|[.,])(?= |$)")
+"""An option for reading the table, with its value, as an error message of the project's tools suggests it."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A file that exists, the column to predict, and how the file is to be read."""
+    """An existing file, its target column, and the options for reading it."""
 
     path: Path
     target: str
-    given: Mapping[str, str]
-    """Options of the project's `adopt` by name; what is empty is detected."""
+    read_options: Mapping[str, str]
+    """Options of the project's `adopt` by name; an empty one is detected."""
 
     @classmethod
-    def checked(cls, path: str, target: str, given: Mapping[str, str]) -> Self | None:
-        """Refuse half a request; None where there is none."""
+    def parse(
+        cls, path: str, target: str, read_options: Mapping[str, str]
+    ) -> Self | None:
+        """Validate the options of the command line; return None if no table is given."""
         if not path and not target:
             return None
         if not target:
-            raise Refusal(
-                f"DATA={path} needs the column to predict, as in: TARGET=churned"
+            raise UserError(
+                f"DATA={path} needs the column to predict. Add it: TARGET=churned"
             )
         if not path:
-            raise Refusal(f"TARGET={target} needs a table, as in: DATA=churn.csv")
+            raise UserError(f"TARGET={target} needs a table. Add it: DATA=churn.csv")
         file = Path(path).expanduser()
-        # Without the dots of a path, which a message would repeat; a link keeps its own name and ending.
+        # Resolve the folder for readable messages, but not the file: a link keeps its name and suffix.
         file = file.parent.resolve() / file.name
         if not file.is_file():
-            raise Refusal(
-                f"DATA={path} is not a file. Give a CSV, a Parquet file or a workbook."
+            raise UserError(
+                f"DATA={path} is not a file. Pass a CSV file, a Parquet file or a "
+                "workbook."
             )
-        return cls(file, target, given)
+        return cls(file, target, read_options)
 
 
 @dataclass(frozen=True)
 class Survey:
-    """How a table was read, and which problems its target allows."""
+    """The result of reading a table, as a project's tools/infer.py prints it."""
 
     read: str
     notes: list[str]
     fit: dict[str, str]
-    """The problems that the target allows, each with the reason; the likelier first."""
+    """The possible problems with the reason for each, the likeliest first."""
     unfit: dict[str, str]
-    """The others."""
+    """The impossible problems with the reason for each."""
 
     def summary(self, table: Table) -> Iterator[str]:
-        """Lines to print before the questions."""
+        """Yield the lines to print before the questions."""
         yield f"{table.path.name}: {self.read}"
         yield from (f"! {note}" for note in self.notes)
-        likely, *others = self.fit
-        yield f"{table.target}: {self.fit[likely]}, so {likely}"
+        likeliest, *others = self.fit
+        yield f"{table.target}: {self.fit[likeliest]}, so {likeliest}"
         if others:
             yield f"  ({others[0]} is possible too: {self.fit[others[0]]})"
 
 
-def uv() -> str:
-    """Where uv is: on PATH, or where the Makefile puts it."""
+def find_uv() -> str:
+    """Return the path of uv: on PATH, or where the Makefile installs it."""
     return shutil.which("uv") or str(CHECKOUT / ".tools" / "bin" / "uv")
 
 
-def survey(table: Table, rendered: Path) -> Survey | None:
-    """Read the table with the tools of a project; None where its release has none that can."""
-    if not (rendered / "tools" / "reading.py").is_file():
+def survey_table(table: Table, project: Path) -> Survey | None:
+    """Read the table with the tools of a rendered project; return None if its release has none for this."""
+    if not (project / "tools" / "reading.py").is_file():
         return None
-    options = ("encoding", "separator", "decimal", "dates")
-    command = [uv(), "run", "--quiet", "--no-project", "--script", "tools/infer.py"]
-    command += [str(table.path), table.target]
-    command += [table.given.get(name, "") for name in options]
+    command = [find_uv(), "run", "--quiet", "--no-project", "--script"]
+    command += ["tools/infer.py", str(table.path), table.target]
+    for name in ("encoding", "separator", "decimal", "dates"):
+        command.append(table.read_options.get(name, ""))
     done = subprocess.run(
         command,
         check=False,
         capture_output=True,
         text=True,
-        cwd=rendered,
-        env=_environment(),
+        cwd=project,
+        env=_project_environment(),
     )
     if done.returncode:
-        why = done.stderr.strip()
-        if option := READ.search(why):
-            why += f'\nWith make new, such an option goes into READ, as in: READ="{option[0]}"'
-        raise Refusal(f"{why}\nNo project was made.")
+        reason = done.stderr.strip()
+        if option := READ_OPTION.search(reason):
+            reason += f'\nWith make new, pass the option in READ: READ="{option[0]}"'
+        raise UserError(f"{reason}\nNo project was created.")
     return Survey(**json.loads(done.stdout))
 
 
-def answer(found: Survey, data: Mapping[str, object]) -> str:
-    """The problem, where table and answers leave no choice; empty where it is to be asked."""
-    given = str(data.get("problem", ""))
-    if given and given not in found.fit:
-        reason = found.unfit.get(given, "it is no problem that the template knows")
-        raise Refusal(
-            f"--data problem={given} does not fit: {reason}\nNo project was made."
+def settle_problem(survey: Survey, answers: Mapping[str, object]) -> str:
+    """Return the problem that was answered, or the only possible one; empty if Copier must ask for it."""
+    problem = str(answers.get("problem", ""))
+    if problem and problem not in survey.fit:
+        reason = survey.unfit.get(problem, "the template does not offer this problem")
+        raise UserError(
+            f"--data problem={problem} does not fit: {reason}\nNo project was created."
         )
-    return given or (next(iter(found.fit)) if len(found.fit) == 1 else "")
+    if not problem and len(survey.fit) == 1:
+        (problem,) = survey.fit
+    return problem
 
 
 def adopt(table: Table, project: Project) -> None:
-    """Set the new project up, and let it adopt the table."""
-    command = [uv(), "run", "python", "tools/adopt.py", str(table.path)]
+    """Set up a new project and run its `adopt` on the table."""
+    command = [find_uv(), "run", "python", "tools/adopt.py", str(table.path)]
     command += ["--target", table.target]
-    for name, value in table.given.items():
-        command += [f"--{name}", value] if value else []
+    for name, value in table.read_options.items():
+        if value:
+            command += [f"--{name}", value]
     for step in (["make", "setup"], command):
-        if subprocess.run(
-            step, check=False, cwd=project.folder, env=_environment()
-        ).returncode:
-            raise Refusal(
-                f"the project is in {project.folder}, but '{shlex.join(step)}' failed "
-                "there, as it says above. Mend the cause, then run:\n"
+        done = subprocess.run(
+            step, check=False, cwd=project.folder, env=_project_environment()
+        )
+        if done.returncode:
+            raise UserError(
+                f"the project was created in {project.folder}, but "
+                f"'{shlex.join(step)}' failed there; see the output above. Fix the "
+                "cause, then run:\n"
                 f"  cd {shlex.quote(str(project.folder))} && make setup && "
                 f"{shlex.join(command)}"
             )
 
 
 def next_steps(dest: str, project: Project) -> Iterator[str]:
-    """Lines that say what to do in a project that has just adopted its table."""
+    """Yield lines with the next commands for a project that has just adopted its table."""
     answers = project.answers
-    kept_by_dvc = answers.get("data_versioning") == "dvc"
-    yield f"\n{answers['project_name']} is ready. Read schema.yaml through; then, in order:\n"
+    uses_dvc = answers.get("data_versioning") == "dvc"
+    yield f"\n{answers['project_name']} is ready. Review schema.yaml, then run:\n"
     yield f"  cd {shlex.quote(dest)}"
     yield "  make demo    # train, gate, promote, serve, predict"
-    yield "  make test    # its own tests"
-    if kept_by_dvc:
+    yield "  make test    # run the project's tests"
+    if uses_dvc:
         params = yaml.safe_load((project.folder / "params.yaml").read_text("utf-8"))
         table = shlex.quote(params["data"]["source"])
         yield f"  . .venv/bin/activate && dvc add {table} && git add {table}.dvc    # git ignores the table itself"
-        yield "  dvc repro && dvc push    # the steps as a pipeline"
+        yield "  dvc repro && dvc push    # run the steps as a pipeline"
     yield '  git add --all && git commit --message "Start from Slipway"'
     if answers.get("container") == "docker":
         yield f"  docker build --tag {answers['package_name'].replace('_', '-')} ."
-    if kept_by_dvc:
-        yield "\nDVC's remote is a folder of this machine. Before others clone the project, name a shared one and commit it:\n"
+    if uses_dvc:
+        yield "\nThe DVC remote is a folder on this machine. Before others clone the project, add a shared remote and commit it:\n"
         yield "  dvc remote add --default shared URL && dvc push"
         yield '  git commit --message "Share the data" .dvc/config'
 
 
-def _environment() -> dict[str, str]:
-    """The environment of a project's own commands."""
-    kept = {name: text for name, text in os.environ.items() if name not in OURS}
-    return kept | {"PATH": f"{Path(uv()).parent}{os.pathsep}{kept['PATH']}"}
+def _project_environment() -> dict[str, str]:
+    """Return the environment for commands of a project: without our variables, with uv on PATH."""
+    environment = {n: text for n, text in os.environ.items() if n not in OWN_VARIABLES}
+    uv_folder = Path(find_uv()).parent
+    environment["PATH"] = f"{uv_folder}{os.pathsep}{environment['PATH']}"
+    return environment

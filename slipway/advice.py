@@ -1,81 +1,92 @@
-"""What the owner of a repository should do about each file that meets one of ours."""
+"""Advice for the owner of a repository that joins, on each file that conflicts with Slipway's files."""
 
 import subprocess
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-# The first pattern that fits a path speaks.
 COLLISIONS = {
     "pyproject.toml": (
-        "take ours, and put into it what is yours: dependencies under [project], the "
+        "take Slipway's file, then add your dependencies under [project] and the "
         "sections of your tools at the end"
     ),
-    "README.md": "keep yours, and take over what helps, such as what is where in ours",
-    "LICENSE": "keep yours, and let the answer to licence say the same",
-    "Makefile": "put our verbs into yours: CI and the pages call setup, lint and test",
-    "*ignore": "add our lines to yours: without them, models and logs are committed",
-    ".env.example": "add our settings to yours",
-    ".pre-commit-config.yaml": "add our hooks to yours",
+    "README.md": (
+        "keep your file, and copy what helps, such as the overview of folders, from "
+        "Slipway's"
+    ),
+    "LICENSE": "keep your file, and change the answer to licence to match it",
+    "Makefile": (
+        "add Slipway's targets to your file: CI and the docs call setup, lint and test"
+    ),
+    "*ignore": (
+        "add Slipway's lines to your file: without them, models and logs are committed"
+    ),
+    ".env.example": "add Slipway's settings to your file",
+    ".pre-commit-config.yaml": "add Slipway's hooks to your file",
     ".github/workflows/*": (
-        "rename yours if it shall run on, and take ours; or let yours call make lint test"
+        "take Slipway's file, and rename yours first if it must keep running; or keep "
+        "your file and call make lint test in it"
     ),
-    "src/*/kit/*": "take ours, which the rest relies on; move yours to another place",
-    "src/*": "keep yours under another name, and let ours call it",
-    "tools/*": "take ours; move yours to another name",
-    "tests/*": "move yours to another name, and take ours; both run",
-    "*": "compare the two, and make one of them",
+    "src/*/kit/*": (
+        "take Slipway's file, which other modules import; move yours to another place"
+    ),
+    "src/*": "keep your file under another name, and call it from Slipway's",
+    "tools/*": "take Slipway's file; rename yours first",
+    "tests/*": "rename your file, and take Slipway's; both run",
+    "*": "compare the two files, and merge them into one",
 }
-# Files that no path of ours meets, and that say otherwise what ours say.
+"""Advice by pattern, where both sides have a file of the same name. The first match counts."""
+
+MOVE_TO_PYPROJECT = (
+    "it is read instead of pyproject.toml: move what you need there, then delete it"
+)
+REPLACED_BY_PYPROJECT = (
+    "pyproject.toml and uv.lock replace it: move what you need there, then delete it"
+)
 RIVALS = {
-    **dict.fromkeys(
-        (
-            "pytest.ini",
-            ".pytest.ini",
-            "mypy.ini",
-            ".mypy.ini",
-            "ruff.toml",
-            ".ruff.toml",
-        ),
-        "it is read instead of pyproject.toml: move over what you need, then remove it",
+    "pytest.ini": MOVE_TO_PYPROJECT,
+    ".pytest.ini": MOVE_TO_PYPROJECT,
+    "mypy.ini": MOVE_TO_PYPROJECT,
+    ".mypy.ini": MOVE_TO_PYPROJECT,
+    "ruff.toml": MOVE_TO_PYPROJECT,
+    ".ruff.toml": MOVE_TO_PYPROJECT,
+    "setup.py": REPLACED_BY_PYPROJECT,
+    "setup.cfg": REPLACED_BY_PYPROJECT,
+    "tox.ini": REPLACED_BY_PYPROJECT,
+    "Pipfile": REPLACED_BY_PYPROJECT,
+    "poetry.lock": REPLACED_BY_PYPROJECT,
+    "requirements.txt": REPLACED_BY_PYPROJECT,
+    ".github/workflows/*.y*ml": (
+        "it runs in addition to Slipway's workflows: remove the checks that both run"
     ),
-    **dict.fromkeys(
-        (
-            "setup.py",
-            "setup.cfg",
-            "tox.ini",
-            "Pipfile",
-            "poetry.lock",
-            "requirements.txt",
-        ),
-        "pyproject.toml and uv.lock take its place: move over what you need, then remove it",
-    ),
-    ".github/workflows/*.y*ml": "it runs beside ours: remove what both check",
-    ".gitlab-ci.yml": "it runs on: let it call make lint test",
+    ".gitlab-ci.yml": "it keeps running: call make lint test in it",
 }
+"""Advice by pattern on files that have no counterpart in Slipway, but the same purpose as one of its files."""
 
 
-def on_collision(path: str, met: str) -> str:
-    """What to do where our path meets something of theirs at `met`."""
-    if path != met:
-        return "it is in the way of a folder of ours: rename it"
+def for_collision(path: str, blocker: str) -> str:
+    """Return the advice where something exists at `blocker`: at Slipway's `path`, or instead of one of its folders."""
+    if path != blocker:
+        return "Slipway needs a folder of this name: rename yours"
     return next(
-        told for pattern, told in COLLISIONS.items() if fnmatchcase(path, pattern)
+        advice for pattern, advice in COLLISIONS.items() if fnmatchcase(path, pattern)
     )
 
 
-def on_rivals(theirs: Iterable[str], ours: Iterable[str]) -> dict[str, str]:
-    """What to do about their files that are not ours, and rival one of them."""
+def for_rivals(
+    their_paths: Iterable[str], slipway_paths: Iterable[str]
+) -> dict[str, str]:
+    """Return the advice on each of their files that rivals one of Slipway's."""
     return {
-        path: told
-        for path in sorted(set(theirs) - set(ours))
-        for pattern, told in RIVALS.items()
+        path: advice
+        for path in sorted(set(their_paths) - set(slipway_paths))
+        for pattern, advice in RIVALS.items()
         if fnmatchcase(path, pattern)
     }
 
 
-def on_ignored(paths: Iterable[str], repository: Path) -> dict[str, str]:
-    """What to do about paths of ours that the repository's git is told to leave out."""
+def for_ignored(paths: Iterable[str], repository: Path) -> dict[str, str]:
+    """Return the advice on each of Slipway's paths that the repository's git ignores."""
     done = subprocess.run(
         ["git", "check-ignore", "--verbose", "-z", "--stdin"],
         check=False,
@@ -84,8 +95,13 @@ def on_ignored(paths: Iterable[str], repository: Path) -> dict[str, str]:
         capture_output=True,
         text=True,
     )
-    words = iter(done.stdout.split("\0"))
-    return {
-        path: f"{file} leaves it out by {pattern}, so an update would lose it: narrow that"
-        for file, _, pattern, path in zip(words, words, words, words, strict=False)
-    }
+    # Each path comes with the file, the line and the pattern that ignore it.
+    fields = done.stdout.split("\0")
+    advice = {}
+    for start in range(0, len(fields) - 3, 4):
+        file, _, pattern, path = fields[start : start + 4]
+        advice[path] = (
+            f"{file} ignores it by {pattern}, so an update would lose it: narrow the "
+            "pattern"
+        )
+    return advice

@@ -1,4 +1,4 @@
-"""CHANGELOG.md from the entries in docs/changes/, one file for each release: part of `make examples`."""
+"""Write CHANGELOG.md from docs/changes/, which has one file for each release: part of `make examples`."""
 
 import re
 import textwrap
@@ -10,7 +10,7 @@ import yaml
 from packaging.version import Version
 
 from slipway.project import CHECKOUT
-from slipway.tools import tool
+from slipway.tools import load_tool
 
 FOLDER = Path("docs", "changes")
 UNRELEASED = "unreleased"
@@ -19,112 +19,121 @@ WIDTH = 150
 INTRODUCTION = """\
 # Changelog
 
-What a release means for projects made from it. Versions follow [Semantic Versioning](https://semver.org): a major
-version may ask something of you, and says what. `make examples` makes this page from [docs/changes/](docs/changes/).
+What each release changes in your project. Versions follow [Semantic Versioning](https://semver.org): a major version may
+require actions, which its section lists. `make examples` generates this page from [docs/changes/](docs/changes/).
 """
-SETTING = re.compile(r"[A-Z][A-Z0-9_]*")
+SECTIONS = {"about", "upgrading", "new"}
+"""The keys of a release's file."""
 KEYS = {"text", "do", "when", "settings", "files"}
+"""The keys of an entry, under `upgrading` or `new`."""
+SETTING_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
-def releases(checkout: Path) -> dict[str, dict[str, Any]]:
-    """The file of each release by its version, what is not released first, then the newest."""
-    found = {
+def load_releases(checkout: Path) -> dict[str, dict[str, Any]]:
+    """Return the content of each release's file by version: the unreleased one first, then the newest."""
+    files = {
         file.stem: yaml.safe_load(file.read_text("utf-8"))
         for file in (checkout / FOLDER).glob("*.yml")
     }
-    versions = sorted((v for v in found if v != UNRELEASED), key=Version, reverse=True)
-    return {v: found[v] for v in (UNRELEASED, *versions) if v in found}
+    versions = [version for version in files if version != UNRELEASED]
+    order = [UNRELEASED, *sorted(versions, key=Version, reverse=True)]
+    return {version: files[version] for version in order if version in files}
 
 
-def page(checkout: Path) -> str:
-    """CHANGELOG.md as the files in docs/changes/ give it."""
-    found = releases(checkout).items()
-    return "\n".join(
-        [INTRODUCTION, *(_release(version, each) for version, each in found)]
-    )
+def render_changelog(checkout: Path) -> str:
+    """Return the text of CHANGELOG.md for the files in docs/changes/."""
+    releases = load_releases(checkout).items()
+    sections = [_render_release(version, release) for version, release in releases]
+    return "\n".join([INTRODUCTION, *sections])
 
 
-def _release(version: str, release: Mapping[str, Any]) -> str:
-    """The part of a release: what must be done first, as `make update` has it."""
-    change = tool("changes").Change
-    found = [change(version, **each) for each in release.get("upgrading") or ()]
-    to_do, rest = [c for c in found if c.do], [c for c in found if not c.do]
+def _render_release(version: str, release: Mapping[str, Any]) -> str:
+    """Return the section of a release: like `make update`, it lists required actions first."""
+    change = load_tool("changes").Change
+    upgrading = [change(version, **entry) for entry in release.get("upgrading") or ()]
+    new = [change(version, **entry) for entry in release.get("new") or ()]
+    actions = [entry for entry in upgrading if entry.do]
+    other = [entry for entry in upgrading if not entry.do]
     parts = [f"## {version.capitalize()}\n"]
     if about := release.get("about"):
-        parts.append(f"{wrapped(about)}\n")
-    if found:
+        parts.append(f"{wrap(about)}\n")
+    if upgrading:
         parts.append("### Upgrading\n")
-    if to_do:
-        parts += ["Do this after the update:\n", _list(to_do, numbered=True)]
-    if to_do and rest:
+    if actions:
+        parts += ["Do this after the update:\n", _render_list(actions, numbered=True)]
+    if actions and other:
         parts.append("What else changes:\n")
-    if rest:
-        parts.append(_list(rest))
-    if new := [change(version, **each) for each in release.get("new") or ()]:
-        parts += ["### What is new\n", _list(new)]
+    if other:
+        parts.append(_render_list(other))
+    if new:
+        parts += ["### What is new\n", _render_list(new)]
     return "\n".join(parts)
 
 
-def _list(found: Sequence[Any], numbered: bool = False) -> str:
-    lines = tool("changes").listed([each.lines() for each in found], numbered)
-    return "".join(f"{wrapped(line)}\n" for line in lines)
+def _render_list(entries: Sequence[Any], numbered: bool = False) -> str:
+    lines = load_tool("changes").listed([entry.lines() for entry in entries], numbered)
+    return "".join(f"{wrap(line)}\n" for line in lines)
 
 
-def wrapped(text: str) -> str:
-    """A line of text, or of a list, in lines that are no longer than the page is wide."""
+def wrap(text: str) -> str:
+    """Wrap a line to the page's width, with later lines indented to the text of its bullet."""
     bullet = re.match(r" *(?:\d+\. |- )?", text)
     # A name or a command in backquotes stays on one line.
-    kept = re.sub("`[^`]*`", lambda code: code[0].replace(" ", "\0"), text.rstrip())
-    return textwrap.fill(
-        kept,
+    protected = re.sub("`[^`]*`", lambda m: m[0].replace(" ", "\0"), text.rstrip())
+    wrapped = textwrap.fill(
+        protected,
         WIDTH,
         subsequent_indent=" " * len(bullet[0] if bullet else ""),
         break_long_words=False,
         break_on_hyphens=False,
-    ).replace("\0", " ")
+    )
+    return wrapped.replace("\0", " ")
 
 
-def mistakes(
+def find_problems(
     release: Mapping[str, Any], questions: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[str]:
-    """What is wrong with a release's file, whose questions are given."""
-    if unknown := release.keys() - {"about", "upgrading", "new"}:
-        yield f"{min(unknown)} is no part of a release's file"
-    for part in ("upgrading", "new"):
-        for each in release.get(part) or ():
-            for mistake in _mistakes(part, each, questions):
-                yield f"{str(each.get('text'))[:40]!r}: {mistake}"
+    """Yield the mistakes in a release's file, given the questions of that release."""
+    if unknown := release.keys() - SECTIONS:
+        yield (
+            f"unknown key {min(unknown)}: a release file has about, upgrading and new"
+        )
+    for section in ("upgrading", "new"):
+        for entry in release.get(section) or ():
+            for problem in _entry_problems(section, entry, questions):
+                yield f"{str(entry.get('text'))[:40]!r}: {problem}"
 
 
-def _mistakes(
-    part: str,
-    written: Mapping[str, Any],
+def _entry_problems(
+    section: str,
+    entry: Mapping[str, Any],
     questions: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[str]:
-    if unknown := written.keys() - KEYS:
-        yield f"{min(unknown)} is no key of an entry"
-    if not str(written.get("text") or "").strip():
-        yield "it has no text"
-    if part == "new" and "do" in written:
-        yield "what a reader must do belongs under upgrading"
-    if part == "upgrading" and "](" in f"{written.get('text')}{written.get('do')}":
-        yield "a link leads nowhere where `make update` prints it"
-    for question, given in (written.get("when") or {}).items():
-        for answer in given if isinstance(given, list) else [given]:
+    if unknown := entry.keys() - KEYS:
+        yield f"unknown key {min(unknown)}: an entry has {', '.join(sorted(KEYS))}"
+    if not str(entry.get("text") or "").strip():
+        yield "text is missing"
+    if section == "new" and "do" in entry:
+        yield "move it to upgrading: only entries there have a do"
+    if section == "upgrading" and "](" in f"{entry.get('text')}{entry.get('do')}":
+        yield "remove the link: `make update` prints this text in a terminal"
+    for question, condition in (entry.get("when") or {}).items():
+        for answer in condition if isinstance(condition, list) else [condition]:
             if question not in questions:
-                yield f"there is no question {question}"
-            elif answer not in choices(questions[question]):
-                yield f"{question} is never {answer}"
-    for old, new in (written.get("settings") or {}).items():
-        if not all(SETTING.fullmatch(name) for name in (old, new or "NONE")):
-            yield f"{old} → {new} are no names of settings"
+                yield f"unknown question {question}"
+            elif answer not in _offered_answers(questions[question]):
+                yield f"{question} does not offer {answer}"
+    for old, new in (entry.get("settings") or {}).items():
+        names = [old, new] if new else [old]
+        if not all(SETTING_NAME.fullmatch(name) for name in names):
+            yield f"{old} → {new}: the names of settings are upper case"
 
 
-def choices(question: Mapping[str, Any]) -> Sequence[Any]:
-    """The answers that a question offers."""
-    offered = question.get("choices") or []
-    return list(offered.values()) if isinstance(offered, dict) else list(offered)
+def _offered_answers(question: Mapping[str, Any]) -> Sequence[Any]:
+    """Return the answers to choose from; none if any text is valid."""
+    choices = question.get("choices") or []
+    return list(choices.values()) if isinstance(choices, dict) else list(choices)
 
 
 if __name__ == "__main__":
-    (CHECKOUT / CHANGELOG).write_text(page(CHECKOUT), "utf-8")
+    (CHECKOUT / CHANGELOG).write_text(render_changelog(CHECKOUT), "utf-8")

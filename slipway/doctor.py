@@ -1,16 +1,16 @@
-"""The doctor that every project has, called from here for any project."""
+"""The doctor of template/tools/, typed, for use on any project."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from slipway.errors import UserError
 from slipway.project import ANSWERS_FILE
-from slipway.refusal import Refusal
-from slipway.tools import tool
+from slipway.tools import load_tool
 
 
 class Finding(Protocol):
-    """One thing that is not as it should be."""
+    """A problem in a project, and how to fix it."""
 
     @property
     def code(self) -> str: ...
@@ -25,7 +25,7 @@ class Finding(Protocol):
 
 
 class Origin(Protocol):
-    """What a project records: its template, the release that it follows, its answers."""
+    """The template, the release and the answers that a project records."""
 
     @property
     def source(self) -> str: ...
@@ -35,16 +35,16 @@ class Origin(Protocol):
     def answers(self) -> Mapping[str, Any]: ...
 
 
-class Origins(Protocol):
-    """Where an origin comes from."""
+class OriginType(Protocol):
+    """The class that reads an origin from a project."""
 
     def of(self, project: Path) -> Origin: ...
 
 
 class Doctor(Protocol):
-    """What the module offers."""
+    """The parts of the doctor module that are used here."""
 
-    Origin: Origins
+    Origin: OriginType
 
     def address(self, source: str) -> str: ...
     def examine(self, project: Path, *, network: bool = True) -> list[Finding]: ...
@@ -52,25 +52,25 @@ class Doctor(Protocol):
     def releases(self, source: str) -> tuple[str, ...]: ...
 
 
-def doctor() -> Doctor:
-    """The newest doctor, whatever version the project itself has."""
-    return cast(Doctor, tool("doctor"))
+def load_doctor() -> Doctor:
+    """Return this checkout's doctor, whatever release the project follows."""
+    return cast(Doctor, load_tool("doctor"))
 
 
-def origin(project: Path) -> Origin:
-    """What a project records, if that can be followed."""
+def read_origin(project: Path) -> Origin:
+    """Return the origin that a project records; raise `UserError` if the record is unusable."""
     try:
-        return doctor().Origin.of(project)
+        return load_doctor().Origin.of(project)
     except ValueError as error:
-        raise Refusal(f"{ANSWERS_FILE}: {error}") from error
+        raise UserError(f"{ANSWERS_FILE}: {error}") from error
 
 
-def published(source: str) -> tuple[str, ...]:
-    """The releases that a template's address offers, the oldest first."""
+def fetch_releases(source: str) -> tuple[str, ...]:
+    """Return the releases of the template at an address, the oldest first; there is at least one."""
     try:
-        found = doctor().releases(source)
+        versions = load_doctor().releases(source)
     except OSError as error:
-        raise Refusal(f"{source} cannot be reached: {error}") from error
-    if not found:
-        raise Refusal(f"{source} has no release: it needs a tag such as v1.0.0")
-    return found
+        raise UserError(f"{source} cannot be reached: {error}") from error
+    if not versions:
+        raise UserError(f"{source} has no releases. Add a tag such as v1.0.0.")
+    return versions

@@ -1,4 +1,4 @@
-"""Many repositories that follow the template: where each stands."""
+"""Inspect a fleet: many repositories that follow the template."""
 
 import tempfile
 import warnings
@@ -12,91 +12,102 @@ from typing import Any
 
 import copier
 
-from slipway.doctor import Finding, Origin, doctor, origin, published
+from slipway.doctor import Finding, Origin, fetch_releases, load_doctor, read_origin
+from slipway.errors import UserError
 from slipway.git import git
 from slipway.project import ADDRESS, CHECKOUT
-from slipway.refusal import Refusal
 
 
 @dataclass(frozen=True)
 class State:
-    """Where a repository stands, or why nobody can tell."""
+    """The release, answers and findings of a repository, or why they cannot be determined.
+
+    The fields are the keys of `slipway fleet --json`.
+    """
 
     repository: str
     version: str = ""
     newest: str = ""
     behind: int = 0
+    """The number of releases after `version`."""
     preset: str = ""
     differs: Mapping[str, Any] = field(default_factory=dict)
+    """The answers that differ from the preset's."""
     findings: tuple[Finding, ...] = ()
     trouble: str = ""
+    """The error; the other fields are empty then."""
 
 
-def read(file: Path) -> list[str]:
-    """The repositories of a list: one on each line, a path from where the list is."""
+def read_list(file: Path) -> list[str]:
+    """Return the repositories in a file, one on each line; a relative path starts at the file's folder."""
     if not file.is_file():
-        raise Refusal(
-            f"{file} is no file. Write a repository's path or URL on each line."
+        raise UserError(
+            f"{file} is not a file. Write a repository's path or URL on each line."
         )
-    lines = (
-        line.partition(" #")[0].strip() for line in file.read_text("utf-8").splitlines()
-    )
-    named = [line for line in lines if line and not line.startswith("#")]
-    if not named:
-        raise Refusal(f"{file} names no repository: write a path or URL on each line.")
+    repositories: dict[str, None] = {}  # in order, each once
+    for line in file.read_text("utf-8").splitlines():
+        name = line.partition(" #")[0].strip()
+        if name and not name.startswith("#"):
+            repositories[name] = None
+    if not repositories:
+        raise UserError(
+            f"{file} lists no repository. Write a path or URL on each line."
+        )
     folder = file.resolve().parent
     return [
         name if ADDRESS.match(name) else str(folder / Path(name).expanduser())
-        for name in dict.fromkeys(named)
+        for name in repositories
     ]
 
 
 @contextmanager
-def clone(repository: str) -> Iterator[Path]:
-    """A copy that is thrown away: the repository itself is only read, or pushed to."""
+def temporary_clone(repository: str) -> Iterator[Path]:
+    """Clone a repository into a temporary folder, so that its own files are never touched."""
+    address = load_doctor().address(repository)
     with tempfile.TemporaryDirectory(prefix="slipway-fleet-") as scratch:
-        git(Path(scratch), "clone", "--quiet", doctor().address(repository), "clone")
+        git(Path(scratch), "clone", "--quiet", address, "clone")
         yield Path(scratch, "clone")
 
 
-def survey(repository: str) -> State:
-    """Look at a repository; whatever is wrong with it is told, and stops nothing."""
+def inspect_repository(repository: str) -> State:
+    """Return the state of a repository. Any error becomes part of the state, so that the others are inspected."""
     try:
-        with clone(repository) as folder:
-            follows = origin(folder)
-            known = published(follows.source)
+        with temporary_clone(repository) as folder:
+            origin = read_origin(folder)
+            releases = fetch_releases(origin.source)
             return State(
                 repository=repository,
-                version=follows.version,
-                newest=known[-1],
-                behind=behind(follows, known),
-                preset=str(follows.answers.get("preset", "")),
-                differs=differing(follows.answers),
-                findings=tuple(doctor().examine(folder)),
+                version=origin.version,
+                newest=releases[-1],
+                behind=count_behind(origin, releases),
+                preset=str(origin.answers.get("preset", "")),
+                differs=differences_from_preset(origin.answers),
+                findings=tuple(load_doctor().examine(folder)),
             )
     except Exception as error:  # noqa: BLE001
-        # The others are looked at all the same.
-        return State(repository, trouble=in_words(error))
+        return State(repository, trouble=describe_error(error))
 
 
-def behind(follows: Origin, known: Sequence[str]) -> int:
-    """How many releases came after the one that a project follows."""
-    if follows.version not in known:
-        what = follows.version or "nothing"
-        raise Refusal(f"it follows {what}, which is no release of {follows.source}")
-    return len(known) - 1 - known.index(follows.version)
+def count_behind(origin: Origin, releases: Sequence[str]) -> int:
+    """Return the number of releases after the one that a project follows."""
+    if origin.version not in releases:
+        version = origin.version or "nothing"
+        raise UserError(
+            f"it follows {version}, which is not a release of {origin.source}"
+        )
+    return len(releases) - 1 - releases.index(origin.version)
 
 
-def in_words(error: Exception) -> str:
-    """An error that only its author understands is told with its name."""
+def describe_error(error: Exception) -> str:
+    """Return the error on one line; with its type, unless it was written for users."""
     text = " ".join(str(error).split())
-    return text if isinstance(error, Refusal) else f"{type(error).__name__}: {text}"
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
 
 
-def differing(answers: Mapping[str, Any]) -> dict[str, Any]:
-    """The answers that the project's preset would not give today."""
-    given = {name: answers[name] for name in ("preset", "problem") if name in answers}
-    suggested = _suggested(tuple(given.items()))
+def differences_from_preset(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answers that differ from what this checkout's preset suggests."""
+    basis = {name: answers[name] for name in ("preset", "problem") if name in answers}
+    suggested = _preset_answers(tuple(basis.items()))
     return {
         name: answers[name]
         for name, answer in suggested.items()
@@ -105,15 +116,15 @@ def differing(answers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def _suggested(given: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
-    """What this checkout's questions suggest, where a preset settles them."""
-    # A checkout with changes is remarked on; it is what is asked for here.
+def _preset_answers(basis: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    """Return the answers that depend on the preset in this checkout's questions."""
+    # Copier warns about a checkout with uncommitted changes, which is intended here.
     with warnings.catch_warnings(), redirect_stderr(StringIO()):
         warnings.simplefilter("ignore")
         worker = copier.run_copy(
             str(CHECKOUT),
             "/nonexistent",
-            dict(given),
+            dict(basis),
             vcs_ref="HEAD",
             defaults=True,
             pretend=True,

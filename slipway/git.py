@@ -1,37 +1,45 @@
-"""Git, as the commands here call it."""
+"""Run git without ever waiting for input."""
 
 import os
 import subprocess
 from pathlib import Path
 
-from slipway.refusal import Refusal
+from slipway.errors import UserError
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """What git says; its own words are the refusal where it fails."""
+    """Run git in a folder and return its output; raise `UserError` with git's own message if it fails."""
     done = subprocess.run(
         ["git", *arguments],
         check=False,
         cwd=folder,
-        env=environment(),
+        env=git_environment(),
         capture_output=True,
         text=True,
         errors="replace",
     )
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        told = next((line for line in said if line.startswith("fatal: ")), said[-1:])
-        sentence = told if isinstance(told, str) else "".join(told)
-        raise Refusal(f"git {arguments[0]}: {sentence.removeprefix('fatal: ')}")
+        reason = _failure_reason(done.stderr.strip() or done.stdout.strip())
+        raise UserError(f"git {arguments[0]}: {reason}")
     return done.stdout
 
 
-def environment() -> dict[str, str]:
-    """Git must fail where it would wait for a password that nobody types."""
+def git_environment() -> dict[str, str]:
+    """Return an environment in which git fails instead of asking for a password."""
+    ssh = {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
     quiet = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
-    return {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes"} | os.environ | quiet
+    return {**ssh, **os.environ, **quiet}
 
 
-def listed(output: str) -> list[str]:
-    """The paths in what git prints with -z."""
+def split_paths(output: str) -> list[str]:
+    """Return the paths that git printed with -z."""
     return [path for path in output.split("\0") if path]
+
+
+def _failure_reason(output: str) -> str:
+    """Return the line that explains the failure: the fatal one, else the last."""
+    lines = output.splitlines()
+    for line in lines:
+        if line.startswith("fatal: "):
+            return line.removeprefix("fatal: ")
+    return lines[-1] if lines else ""

@@ -1,4 +1,4 @@
-"""Making a project: check what was asked, try it dry, then let Copier do it."""
+"""Create a project: validate the request, try it in a dry run, then let Copier ask and render."""
 
 import os
 import re
@@ -19,162 +19,209 @@ import yaml
 from copier.errors import UserMessageError
 from plumbum import ProcessExecutionError
 
-from slipway.refusal import Refusal
+from slipway.errors import UserError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ANSWERS_FILE = ".copier-answers.yml"
-# What Copier and git read as an address rather than as a folder.
 ADDRESS = re.compile(r"^(?:[a-z][a-z0-9+.-]+://|gh:|gl:|git\+|[^/\s:@]+@[^/\s:]+:)")
+"""The start of what Copier and git read as an address rather than as a folder."""
 RELEASE = re.compile(r"^v?\d+(?:\.\d+)+(?:(?:a|b|rc|\.?post|\.?dev)\d+)*$")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for, checked as far as it can be without the template."""
+    """A project to create, validated as far as is possible without the template."""
 
     dest: Path
     source: str
     ref: str
     arguments: list[str]
-    data: Mapping[str, Any]
+    """Arguments for Copier."""
+    answers: Mapping[str, Any]
+    """The answers among these arguments."""
 
     @classmethod
-    def checked(cls, dest: str, source: str, ref: str, arguments: list[str]) -> Self:
-        """Refuse what cannot work, and make every path absolute."""
+    def parse(cls, dest: str, source: str, ref: str, arguments: list[str]) -> Self:
+        """Validate the request and make its paths absolute; raise `UserError` if it cannot work."""
         for argument in arguments:
             if argument.startswith(("-r", "--vcs-ref")):
-                raise Refusal(
-                    f"leave {argument} out and say REF=... (--ref on the command line)."
+                raise UserError(
+                    f"leave {argument} out. Use REF=... (--ref on the command line)."
                 )
         return cls(
-            dest=_destination(dest),
-            source=_address(source) if source else str(CHECKOUT),
+            dest=_validate_destination(dest),
+            source=_normalize_source(source) if source else str(CHECKOUT),
             ref=ref,
             arguments=arguments,
-            data=_data(arguments),
+            answers=_parse_answers(arguments),
         )
 
-    def answered(self, **more: str) -> Self:
-        """With answers that are settled already."""
-        arguments = [f"--data={name}={value}" for name, value in more.items()]
+    def with_answers(self, **answers: str) -> Self:
+        """Return the request with more answers given, so that Copier does not ask for them."""
+        options = [f"--data={name}={answer}" for name, answer in answers.items()]
         return replace(
-            self, arguments=[*self.arguments, *arguments], data={**self.data, **more}
+            self,
+            arguments=[*self.arguments, *options],
+            answers={**self.answers, **answers},
         )
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project that was made, and the template's commit that it records."""
+    """A project that Copier rendered, with the answers that it records."""
 
     folder: Path
     answers: Mapping[str, Any]
 
     @property
     def commit(self) -> str:
-        """The template's tag or commit; empty where the template has no git."""
+        """The template's tag or commit; empty if the template is not in a git repository."""
         return str(self.answers.get("_commit", ""))
 
 
-def make(
+def create(
     request: Request,
-    likely: Mapping[str, str] = MappingProxyType({}),
+    defaults: Mapping[str, str] = MappingProxyType({}),
     adopts: bool = False,
 ) -> Project | None:
-    """Ask and render; None when Copier was told to change nothing.
+    """Let Copier ask the questions and render the project; return None if the arguments make it pretend.
 
-    What is `likely` is offered as the default of its question. With `adopts`, Copier's
-    message leaves out the next steps, because they are printed after the table is adopted.
+    `defaults` replaces the defaults of some questions. `adopts` removes the next steps from
+    Copier's message, because they are printed after the table is adopted.
     """
-    ref = ["--vcs-ref", request.ref] if request.ref else []
-    ref += ["--data", "adopts=true"] if adopts else []
-    command = [sys.executable, "-W", "ignore", "-m", "copier", "copy", *ref]
+    command = [sys.executable, "-W", "ignore", "-m", "copier", "copy"]
+    if request.ref:
+        command += ["--vcs-ref", request.ref]
+    if adopts:
+        command += ["--data", "adopts=true"]
     command += [*request.arguments, request.source, str(request.dest)]
-    with _settings(likely) as environment:
+    with _environment_with_defaults(defaults) as environment:
         done = subprocess.run(command, check=False, env=environment)
     if done.returncode:
-        raise Refusal("Copier stopped, as it says above; no project was made.")
-    answers = request.dest / ANSWERS_FILE
-    if not answers.is_file():
+        raise UserError("Copier failed; see its output above. No project was created.")
+    answers_file = request.dest / ANSWERS_FILE
+    if not answers_file.is_file():
         return None
-    return Project(request.dest, yaml.safe_load(answers.read_text("utf-8")))
+    return Project(request.dest, yaml.safe_load(answers_file.read_text("utf-8")))
 
 
-def notes(request: Request, made: Project | None) -> Iterator[str]:
-    """What its owner should know about updating it."""
-    if made is None:
-        return
-    if not made.commit:
-        yield "The template is no git repository here, so the project cannot be updated."
-    elif not RELEASE.match(made.commit):
+def update_notes(request: Request, project: Project) -> Iterator[str]:
+    """Yield what restricts later updates of the project."""
+    commit = project.commit
+    if not commit:
         yield (
-            f"REF={request.ref} is no release: the project was made from {made.commit} "
+            "The template is not in a git repository here, so the project cannot be "
+            "updated."
+        )
+    elif not RELEASE.match(commit) and request.ref:
+        yield (
+            f"REF={request.ref} is not a release: the project was created from {commit} "
             "and cannot be updated. Leave REF out to start from the newest release."
-            if request.ref
-            else "The template has no release yet: the project was made from its commit "
-            f"{made.commit}, and cannot be updated until a release exists."
+        )
+    elif not RELEASE.match(commit):
+        yield (
+            "The template has no release yet: the project was created from its commit "
+            f"{commit}, and cannot be updated until a release exists."
         )
     if request.source == str(CHECKOUT):
         yield (
-            f"The project records {CHECKOUT} as its template: it can be updated from "
-            "that folder only. FROM=URL records an address that others reach too."
+            f"The project records {CHECKOUT} as its template, so it can be updated from "
+            "that folder only. Use FROM=URL to record an address that others can reach."
         )
 
 
-def _destination(dest: str) -> Path:
+@contextmanager
+def dry_run(request: Request) -> Iterator[Path]:
+    """Render the project into a temporary folder, so that errors come before the questions.
+
+    Each question that the request leaves open takes its default.
+    """
+    with TemporaryDirectory(prefix="slipway-") as scratch:
+        folder = Path(scratch, request.dest.name)
+        try:
+            # Copier repeats its warnings when it renders the project itself.
+            with warnings.catch_warnings(), redirect_stderr(StringIO()):
+                warnings.simplefilter("ignore")
+                worker = copier.run_copy(
+                    request.source,
+                    folder,
+                    dict(request.answers),
+                    vcs_ref=request.ref or None,
+                    defaults=True,
+                    quiet=True,
+                )
+        except (ValueError, UserMessageError) as error:
+            raise UserError(f"{error}") from error
+        except ProcessExecutionError as error:
+            reason = f"git cannot read {request.source}: {error.stderr}"
+            raise UserError(reason) from error
+        questions = worker.template.questions_data
+        if unknown := sorted(set(request.answers) - set(questions)):
+            raise UserError(
+                f"--data {unknown[0]} is not a question. The questions are: "
+                f"{', '.join(questions)}."
+            )
+        yield folder
+
+
+def _validate_destination(dest: str) -> Path:
     if not dest:
-        raise Refusal("say where the project goes, as in: make new DEST=../churn")
+        raise UserError(
+            "DEST is missing. Choose a new or empty folder, as in: make new DEST=../churn"
+        )
     folder = Path(dest).expanduser().resolve()
     if folder.is_relative_to(CHECKOUT):
-        raise Refusal(
-            f"{dest} lies inside the template's own checkout, where a project would "
-            "become a part of it. Choose a folder beside it, as in: DEST=../churn"
+        raise UserError(
+            f"{dest} is inside the template's own checkout, so the project would become "
+            "part of it. Choose a folder outside, as in: DEST=../churn"
         )
     if folder.exists() and not folder.is_dir():
-        raise Refusal(f"{dest} is a file. Choose a folder that is new or empty.")
-    # An empty repository, as a host makes one, is a good place to start.
+        raise UserError(f"{dest} is a file. Choose a new or empty folder.")
+    # A repository without files, as git hosts create it, is a valid place to start.
     if folder.is_dir() and any(entry.name != ".git" for entry in folder.iterdir()):
-        raise Refusal(f"{dest} is not empty. Choose a folder that is new or empty.")
+        raise UserError(f"{dest} is not empty. Choose a new or empty folder.")
     return folder
 
 
-def _address(source: str) -> str:
+def _normalize_source(source: str) -> str:
     if ADDRESS.match(source):
-        # Copier takes an address for a repository only where it says so.
+        # Copier recognizes a URL as a repository only by a git+ prefix or a .git suffix.
         plain = "://" in source and not source.startswith("git+")
         return f"git+{source}" if plain and not source.endswith(".git") else source
     folder = Path(source).expanduser().resolve()
     if not folder.exists():
-        raise Refusal(
-            f"FROM={source} is neither a folder that exists nor an address such as "
+        raise UserError(
+            f"FROM={source} is neither an existing folder nor an address such as "
             "https://example.com/slipway.git"
         )
     return str(folder)
 
 
-def _data(arguments: list[str]) -> dict[str, Any]:
-    """The answers among Copier's arguments; a later one wins, as it does in Copier."""
-    given: dict[str, Any] = {}
-    from_file: dict[str, Any] = {}
-    rest = iter(arguments)
-    for argument in rest:
-        option, joined, value = _split(argument)
+def _parse_answers(arguments: list[str]) -> dict[str, Any]:
+    """Return the answers among Copier's arguments, with its precedence: the last wins, and --data over files."""
+    answers: dict[str, Any] = {}
+    file_answers: dict[str, Any] = {}
+    remaining = iter(arguments)
+    for argument in remaining:
+        option, has_value, value = _split_option(argument)
         if option not in {"--data", "--data-file"}:
             continue
-        value = value if joined else next(rest, "")
+        if not has_value:
+            value = next(remaining, "")
         if option == "--data":
             name, equals, answer = value.partition("=")
             if not equals:
-                raise Refusal(f"--data {value} must have the form NAME=VALUE.")
-            given[name] = answer
+                raise UserError(f"--data {value} must have the form NAME=VALUE.")
+            answers[name] = answer
         else:
             if not Path(value).is_file():
-                raise Refusal(f"--data-file {value} does not exist.")
-            from_file |= yaml.safe_load(Path(value).read_text("utf-8")) or {}
-    return from_file | given
+                raise UserError(f"--data-file {value} does not exist.")
+            file_answers |= yaml.safe_load(Path(value).read_text("utf-8")) or {}
+    return file_answers | answers
 
 
-def _split(argument: str) -> tuple[str, bool, str]:
-    """An option, whether its value is joined to it, and that value."""
+def _split_option(argument: str) -> tuple[str, bool, str]:
+    """Return an option, whether its value is part of the argument, and that value."""
     if argument.startswith("--"):
         option, equals, value = argument.partition("=")
         return option, bool(equals), value
@@ -184,44 +231,13 @@ def _split(argument: str) -> tuple[str, bool, str]:
 
 
 @contextmanager
-def rehearsed(request: Request) -> Iterator[Path]:
-    """A project with the given answers and the default of each other question, made elsewhere so that errors come first."""
-    with TemporaryDirectory(prefix="slipway-") as scratch:
-        folder = Path(scratch, request.dest.name)
-        try:
-            # What Copier remarks it will remark again, when it copies.
-            with warnings.catch_warnings(), redirect_stderr(StringIO()):
-                warnings.simplefilter("ignore")
-                worker = copier.run_copy(
-                    request.source,
-                    folder,
-                    dict(request.data),
-                    vcs_ref=request.ref or None,
-                    defaults=True,
-                    quiet=True,
-                )
-        except (ValueError, UserMessageError) as error:
-            raise Refusal(f"{error}") from error
-        except ProcessExecutionError as error:
-            reason = f"git cannot read {request.source}: {error.stderr}"
-            raise Refusal(reason) from error
-        questions = worker.template.questions_data
-        if unknown := sorted(set(request.data) - set(questions)):
-            raise Refusal(
-                f"--data {unknown[0]} is no question. The questions are: "
-                f"{', '.join(questions)}."
-            )
-        yield folder
-
-
-@contextmanager
-def _settings(likely: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """The environment in which Copier offers these defaults on top of the user's own."""
-    if not likely:
+def _environment_with_defaults(defaults: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Yield an environment in which Copier has these defaults in addition to the user's own."""
+    if not defaults:
         yield dict(os.environ)
         return
-    own = copier.load_settings()
-    merged = {"defaults": {**own.defaults, **likely}, "trust": list(own.trust)}
+    user = copier.load_settings()
+    merged = {"defaults": {**user.defaults, **defaults}, "trust": list(user.trust)}
     with TemporaryDirectory(prefix="slipway-") as scratch:
         file = Path(scratch, "settings.yml")
         file.write_text(yaml.safe_dump(merged), "utf-8")

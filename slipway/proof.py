@@ -1,59 +1,61 @@
-"""The record of a run that proved everything, which a release asks for."""
+"""The record of a complete test run, which a release requires. tests/record.py writes it."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from slipway.git import git, listed
+from slipway.git import git, split_paths
 
 RECORD = ".tools/proof.json"
 COUNTS = {"MATRIX_SAMPLES": 20, "UPDATE_CASES": 300}
-"""How much a release draws at least: what the nightly workflow draws, and more than `make prove`."""
+"""The smallest numbers of random cases for a release: those of the nightly workflow, more than `make prove`."""
 SETTINGS = {"PROVE": "1", "REQUIRE_ALL": "1"} | {n: str(c) for n, c in COUNTS.items()}
-"""The environment of a run that proves enough for a release."""
+"""The environment of a run that is sufficient for a release."""
 
 
-def tree(checkout: Path) -> str:
-    """The id of what is committed; empty if the work tree differs from it."""
+def committed_tree(checkout: Path) -> str:
+    """Return the id of the committed tree; empty if the work tree differs from it."""
     if git(checkout, "status", "--porcelain"):
         return ""
     return git(checkout, "rev-parse", "HEAD^{tree}").strip()
 
 
-def test_files(checkout: Path) -> set[str]:
-    """The test files of a checkout: each has at least one test."""
-    return set(listed(git(checkout, "ls-files", "-z", "tests/**test_*.py")))
+def list_test_files(checkout: Path) -> set[str]:
+    """Return the paths of the committed test files, each of which has at least one test."""
+    return set(split_paths(git(checkout, "ls-files", "-z", "tests/**test_*.py")))
 
 
-def read(checkout: Path) -> dict[str, Any] | None:
-    """The record; nothing if there is none, or none that can be read."""
+def read_record(checkout: Path) -> dict[str, Any] | None:
+    """Return the record; None if it is missing or unreadable."""
     try:
-        found = json.loads((checkout / RECORD).read_text("utf-8"))
+        record = json.loads((checkout / RECORD).read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return record if isinstance(record, dict) else None
 
 
-def objections(checkout: Path) -> Iterator[str]:
-    """Why the record doesn't prove what is committed; nothing if it does."""
-    found, here = read(checkout), tree(checkout)
-    if found is None:
+def find_problems(checkout: Path) -> Iterator[str]:
+    """Yield why the record does not prove the committed tree; nothing if it does."""
+    record = read_record(checkout)
+    if record is None:
         yield f"{RECORD}: there is no record of a complete run"
         return
-    if not here:
-        yield "the work tree has changes, which no record covers"
-    elif found.get("tree") != here:
-        was = found.get("tree") or "a work tree with changes"
-        yield f"{RECORD} is of {was}, and what is committed is {here}"
+    tree = committed_tree(checkout)
+    if not tree:
+        yield "the work tree has uncommitted changes, which no record covers"
+    elif record.get("tree") != tree:
+        recorded = record.get("tree") or "a work tree with uncommitted changes"
+        yield f"{RECORD} describes {recorded}, but the committed tree is {tree}"
     for outcome in ("failed", "errors", "skipped"):
-        if found.get(outcome) != 0:
-            yield f"{RECORD}: {outcome} is {found.get(outcome)}, and must be 0"
-    ran = found.get("ran")
-    if left := sorted(test_files(checkout) - (ran.keys() if ran else set())):
-        more = f" and {len(left) - 3} more" if len(left) > 3 else ""
-        yield f"{RECORD}: no test ran of {', '.join(left[:3])}{more}"
-    drawn = found.get("counts") or {}
-    for name, least in COUNTS.items():
-        if drawn.get(name, 0) < least:
-            yield f"{RECORD}: {name} was {drawn.get(name, 0)}, and must be {least} or more"
+        if record.get(outcome) != 0:
+            yield f"{RECORD}: {outcome} is {record.get(outcome)}, and must be 0"
+    files_run = set(record.get("ran") or ())
+    if not_run := sorted(list_test_files(checkout) - files_run):
+        more = f" and {len(not_run) - 3} more" if len(not_run) > 3 else ""
+        yield f"{RECORD}: no test ran in {', '.join(not_run[:3])}{more}"
+    counts = record.get("counts") or {}
+    for name, minimum in COUNTS.items():
+        count = counts.get(name, 0)
+        if count < minimum:
+            yield f"{RECORD}: {name} was {count}, and must be at least {minimum}"

@@ -1,4 +1,4 @@
-"""Making a release: what must hold before a tag is set, and the tag."""
+"""Publish a release: check the preconditions, prove the committed tree, and tag it."""
 
 import os
 import re
@@ -11,109 +11,128 @@ from typing import Any
 import yaml
 from packaging.version import Version
 
-from slipway import changes, proof, releases
+from slipway import changes, proof
+from slipway.errors import UserError
 from slipway.git import git
-from slipway.refusal import Refusal
+from slipway.releases import (
+    RELEASES,
+    missing_releases,
+    recorded_releases,
+    restore_tags,
+)
 
 PROOF = (sys.executable, "-m", "pytest", "--numprocesses=2")
-"""The run of every test, as `make prove`; with proof.SETTINGS it draws as much as each night."""
+"""The command that runs every test, as `make prove` does; proof.SETTINGS adds the counts of the nightly run."""
 
 
 def publish(checkout: Path, version: str, command: Sequence[str]) -> str:
-    """Tag what is committed as a release, and list it in releases.txt; return the tag.
+    """Tag the committed tree as a release, record it in releases.txt, and return the tag.
 
-    The command proves everything and writes a record of it. It runs unless there is such a record of this very tree.
+    The command runs every test and writes the record, unless the committed tree has a complete record already.
     """
-    list(releases.restore(checkout))
-    for reason in objections(checkout, version):
-        raise Refusal(reason)
+    restore_tags(checkout)
+    for problem in find_problems(checkout, version):
+        raise UserError(problem)
     write_version(checkout, version)
     prove(checkout, command)
     tag = f"v{version}"
     commit = git(checkout, "rev-parse", "HEAD").strip()
     git(checkout, "tag", tag)
-    with (checkout / releases.RELEASES).open("a", encoding="utf-8") as file:
+    with (checkout / RELEASES).open("a", encoding="utf-8") as file:
         file.write(f"{tag} {commit}\n")
-    git(checkout, "add", "--", releases.RELEASES)
+    git(checkout, "add", "--", RELEASES)
     git(checkout, "commit", "--quiet", "--message", f"Release {tag}")
     return tag
 
 
 def write_version(checkout: Path, version: str) -> None:
-    """Commit the version in pyproject.toml before the proof, so that the tagged files have it."""
+    """Commit the version in pyproject.toml. This precedes the proof, so that the tagged tree is the proved one."""
     file = checkout / "pyproject.toml"
     text = file.read_text("utf-8")
     line = f'version = "{version}"'
-    written = re.sub('^version = ".*"$', line, text, count=1, flags=re.MULTILINE)
-    if written != text:
-        file.write_text(written, "utf-8")
+    updated = re.sub('^version = ".*"$', line, text, count=1, flags=re.MULTILINE)
+    if updated != text:
+        file.write_text(updated, "utf-8")
         git(checkout, "add", "--", file.name)
         git(checkout, "commit", "--quiet", "--message", f"Version {version}")
 
 
 def prove(checkout: Path, command: Sequence[str]) -> None:
-    """Make sure that a complete run has proved what is committed, and refuse otherwise."""
-    if not any(proof.objections(checkout)):
+    """Run every test unless there is a complete record; raise `UserError` if there is none afterwards."""
+    if not any(proof.find_problems(checkout)):
         return
-    settings = os.environ | proof.SETTINGS
-    done = subprocess.run(command, check=False, cwd=checkout, env=settings)
+    environment = os.environ | proof.SETTINGS
+    done = subprocess.run(command, check=False, cwd=checkout, env=environment)
     if done.returncode:
-        raise Refusal(
-            "the proof fails, as it says above. Nothing was tagged: fix what failed, or "
-            "projects lose work."
+        raise UserError(
+            "the proof failed; see the output above. Nothing was tagged. Fix the "
+            "failures first: a broken update loses the work of projects."
         )
-    if reasons := list(proof.objections(checkout)):
-        raise Refusal(f"the proof is not complete. {'; '.join(reasons)}.")
+    if problems := list(proof.find_problems(checkout)):
+        raise UserError(f"the proof is incomplete. {'; '.join(problems)}.")
 
 
-def objections(checkout: Path, version: str) -> Iterator[str]:
-    """Why there cannot be such a release, short of the proof."""
-    if changed := git(checkout, "status", "--porcelain"):
-        yield f"commit, or put away, what is not committed:\n{changed}"
-    if absent := releases.absent(checkout):
-        yield f"this clone lacks the commits of {', '.join(absent)}: git fetch --unshallow"
-    last = max(map(Version, releases.recorded(checkout)), default=Version("0.0.0"))
-    if version not in (following := next_versions(last)):
-        yield f"after {last} comes {', '.join(following[:-1])} or {following[-1]}."
+def find_problems(checkout: Path, version: str) -> Iterator[str]:
+    """Yield why this version cannot be released, apart from the proof."""
+    if uncommitted := git(checkout, "status", "--porcelain"):
+        yield f"commit or stash these changes first:\n{uncommitted}"
+    if missing := missing_releases(checkout):
+        yield (
+            f"this clone lacks the commits of {', '.join(missing)}. "
+            "Run: git fetch --unshallow"
+        )
+    released = map(Version, recorded_releases(checkout))
+    last = max(released, default=Version("0.0.0"))
+    allowed = next_versions(last)
+    if version not in allowed:
+        yield f"after {last} comes {', '.join(allowed[:-1])} or {allowed[-1]}."
         return
-    yield from unsaid(checkout, version)
-    part = upgrading((checkout / changes.CHANGELOG).read_text("utf-8"), version)
-    today = settings((checkout / "copier.yml").read_text("utf-8"))
-    for name in sorted(questions(today) - earlier(checkout)):
-        if f"`{name}`" not in part:
+    copier_settings = parse_settings((checkout / "copier.yml").read_text("utf-8"))
+    questions = select_questions(copier_settings)
+    yield from _changelog_problems(checkout, version, questions)
+    changelog = (checkout / changes.CHANGELOG).read_text("utf-8")
+    section = upgrading_section(changelog, version)
+    for name in sorted(questions.keys() - _previous_questions(checkout)):
+        if f"`{name}`" not in section:
             yield f"'### Upgrading' of {version} does not name the new question `{name}`."
-    for entry in today["_migrations"]:
-        if Version(str(entry["version"])) > Version(version):
+    for migration in copier_settings["_migrations"]:
+        if Version(str(migration["version"])) > Version(version):
             yield (
-                f"copier.yml has a migration of {entry['version']}, which no update to "
-                f"{version} would run."
+                f"copier.yml has a migration of {migration['version']}, which no update "
+                f"to {version} would run."
             )
 
 
-def unsaid(checkout: Path, version: str) -> Iterator[str]:
-    """What docs/changes/ or the changelog does not say of a release, or says wrongly."""
-    page, file = changes.page(checkout), f"{changes.FOLDER}/{version}.yml"
-    entries = changes.releases(checkout)
-    if changes.UNRELEASED in entries:
+def _changelog_problems(
+    checkout: Path, version: str, questions: dict[str, Any]
+) -> Iterator[str]:
+    """Yield what is missing or wrong in docs/changes/ and CHANGELOG.md."""
+    changelog, file = (
+        changes.render_changelog(checkout),
+        f"{changes.FOLDER}/{version}.yml",
+    )
+    releases = changes.load_releases(checkout)
+    if changes.UNRELEASED in releases:
+        unreleased = f"{changes.FOLDER}/{changes.UNRELEASED}.yml"
         yield (
-            f"{changes.FOLDER}/{changes.UNRELEASED}.yml has entries that no release has: "
-            f"git mv it to {file}, and make examples."
+            f"{unreleased} has entries that belong to no release. "
+            f"Run: git mv {unreleased} {file} && make examples"
         )
-    if not upgrading(page, version):
+    if not upgrading_section(changelog, version):
         yield (
-            f"{file} has no entry under `upgrading`: what an update changes, which questions "
-            "are new and what they default to, which files move."
+            f"{file} has no entry under `upgrading`. Say what an update changes, which "
+            "questions are new and what they default to, and which files move."
         )
-    asked = settings((checkout / "copier.yml").read_text("utf-8"))
-    found = {name: asked[name] for name in questions(asked)}
-    for mistake in changes.mistakes(entries.get(version, {}), found):
-        yield f"{file}: {mistake}."
-    if (checkout / changes.CHANGELOG).read_text("utf-8") != page:
-        yield f"{changes.CHANGELOG} is not what {changes.FOLDER}/ says: make examples."
+    for problem in changes.find_problems(releases.get(version, {}), questions):
+        yield f"{file}: {problem}."
+    if (checkout / changes.CHANGELOG).read_text("utf-8") != changelog:
+        yield (
+            f"{changes.CHANGELOG} does not match {changes.FOLDER}/. Run: make examples"
+        )
 
 
 def next_versions(last: Version) -> list[str]:
-    """What may follow a release: a fix, something new, something that breaks."""
+    """Return the versions that may follow: the next patch, minor and major version."""
     major, minor, patch = last.major, last.minor, last.micro
     return [
         f"{major}.{minor}.{patch + 1}",
@@ -122,27 +141,32 @@ def next_versions(last: Version) -> list[str]:
     ]
 
 
-def upgrading(changelog: str, version: str) -> str:
-    """What the changelog says of updating to a version."""
+def upgrading_section(changelog: str, version: str) -> str:
+    """Return the text under '### Upgrading' of a version; empty if there is none."""
     _, _, rest = f"\n{changelog}".partition(f"\n## {version}\n")
-    part = re.split(r"^## ", rest, maxsplit=1, flags=re.MULTILINE)[0]
-    _, _, told = part.partition("\n### Upgrading\n")
-    return re.split(r"^### ", told, maxsplit=1, flags=re.MULTILINE)[0].strip()
+    release = re.split(r"^## ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    _, _, rest = release.partition("\n### Upgrading\n")
+    return re.split(r"^### ", rest, maxsplit=1, flags=re.MULTILINE)[0].strip()
 
 
-def settings(text: str) -> dict[str, Any]:
-    """What a copier.yml says, without the org.yml that it includes at its end."""
-    said: dict[str, Any] = yaml.safe_load(text.split("\n---\n")[0])
-    return said
+def parse_settings(text: str) -> dict[str, Any]:
+    """Parse the text of a copier.yml, without the org.yml that it includes at its end."""
+    parsed: dict[str, Any] = yaml.safe_load(text.split("\n---\n")[0])
+    return parsed
 
 
-def questions(said: dict[str, Any]) -> set[str]:
-    """The questions of a copier.yml."""
-    return {name for name in said if not name.startswith("_")}
+def select_questions(copier_settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the questions among the settings of a copier.yml."""
+    return {
+        name: value
+        for name, value in copier_settings.items()
+        if not name.startswith("_")
+    }
 
 
-def earlier(checkout: Path) -> set[str]:
-    """The questions that the last release had, or today's if there is none."""
-    tags = sorted(releases.recorded(checkout), key=Version)
+def _previous_questions(checkout: Path) -> set[str]:
+    """Return the names of the last release's questions; those of HEAD if there is no release."""
+    tags = sorted(recorded_releases(checkout), key=Version)
     ref = tags[-1] if tags else "HEAD"
-    return questions(settings(git(checkout, "show", f"{ref}:copier.yml")))
+    text = git(checkout, "show", f"{ref}:copier.yml")
+    return set(select_questions(parse_settings(text)))

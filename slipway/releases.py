@@ -1,52 +1,55 @@
-"""Releases: releases.txt names the commit of each, for a clone may come without tags."""
+"""The releases of a checkout: releases.txt records the commit of each, because a clone may lack the tags."""
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
+from slipway.errors import UserError
 from slipway.git import git
-from slipway.refusal import Refusal
 
 RELEASES = "releases.txt"
 
 
-def recorded(checkout: Path) -> dict[str, str]:
-    """Each release and its commit, the oldest first."""
+def recorded_releases(checkout: Path) -> dict[str, str]:
+    """Return the commit of each release by its tag, the oldest first."""
     file = checkout / RELEASES
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
     pairs = (line.split() for line in lines if not line.startswith("#"))
     return {version: commit for version, commit in pairs}
 
 
-def restore(checkout: Path) -> Iterator[str]:
-    """Make the tags that are missing here, of the commits that are here; those made."""
-    for version, commit in recorded(checkout).items():
-        tagged = _commit(checkout, f"refs/tags/{version}")
+def restore_tags(checkout: Path) -> list[str]:
+    """Create the tags that this clone lacks but whose commits it has, and return them."""
+    created = []
+    for version, commit in recorded_releases(checkout).items():
+        tagged = _resolve_commit(checkout, f"refs/tags/{version}")
         if tagged and tagged != commit:
-            raise Refusal(
-                f"the tag {version} is on {tagged[:12]} here, and {RELEASES} says "
-                f"{commit[:12]}. Whoever moved it must say why; to take {RELEASES} at "
-                f"its word: git tag --force {version} {commit}"
+            raise UserError(
+                f"the tag {version} points to {tagged[:12]} here, but {RELEASES} "
+                f"records {commit[:12]}. Ask whoever moved the tag why. To restore the "
+                f"recorded commit: git tag --force {version} {commit}"
             )
-        if not tagged and _commit(checkout, commit):
+        if not tagged and _resolve_commit(checkout, commit):
             git(checkout, "tag", version, commit)
-            yield version
+            created.append(version)
+    return created
 
 
-def absent(checkout: Path) -> list[str]:
-    """Releases whose commits this clone does not hold."""
-    known = recorded(checkout).items()
-    return [version for version, commit in known if not _commit(checkout, commit)]
+def missing_releases(checkout: Path) -> list[str]:
+    """Return the releases whose commits this clone lacks, as a shallow clone does."""
+    return [
+        version
+        for version, commit in recorded_releases(checkout).items()
+        if not _resolve_commit(checkout, commit)
+    ]
 
 
-def _commit(checkout: Path, name: str) -> str:
-    """The commit of that name; empty if there is none."""
-    return _asked(checkout, "rev-parse", "--quiet", "--verify", f"{name}^{{commit}}")
-
-
-def _asked(checkout: Path, *arguments: str) -> str:
-    """What git says; nothing where it fails."""
+def _resolve_commit(checkout: Path, name: str) -> str:
+    """Return the hash of a tag's or a hash's commit; empty if there is no such commit."""
     done = subprocess.run(
-        ["git", *arguments], check=False, cwd=checkout, capture_output=True, text=True
+        ["git", "rev-parse", "--quiet", "--verify", f"{name}^{{commit}}"],
+        check=False,
+        cwd=checkout,
+        capture_output=True,
+        text=True,
     )
     return done.stdout.strip()

@@ -1,4 +1,4 @@
-"""The tools that every project has in its folder tools/, as modules."""
+"""Load the modules of template/tools/, which every project contains, into this process."""
 
 import sys
 from functools import cache
@@ -10,21 +10,22 @@ from typing import Any
 from slipway.project import CHECKOUT
 
 
-class Loader(SourceFileLoader):
-    """Leaves no bytecode in the template, where it would be a file of every project."""
+class LoaderWithoutBytecode(SourceFileLoader):
+    """A loader that caches no bytecode: in template/ it would become a file of every project."""
 
     def set_data(self, *_: Any, **__: Any) -> None:
-        """Keep nothing."""
+        """Discard the bytecode."""
 
 
 @cache
-def tool(name: str) -> ModuleType:
-    """A tool. One that imports another finds it only after that was asked for."""
-    place = str(CHECKOUT / "template" / "tools" / f"{name}.py")
-    spec = spec_from_file_location(name, place, loader=Loader(name, place))
+def load_tool(name: str) -> ModuleType:
+    """Return template/tools/NAME.py as a module. Load the tools that it imports first."""
+    path = str(CHECKOUT / "template" / "tools" / f"{name}.py")
+    loader = LoaderWithoutBytecode(name, path)
+    spec = spec_from_file_location(name, path, loader=loader)
     assert spec and spec.loader
     module = module_from_spec(spec)
-    # Dataclasses look their module up by its name.
+    # Dataclasses look up their module by name, and tools import each other by name.
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module

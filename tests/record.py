@@ -44,7 +44,7 @@ class Recorder:
 
     def pytest_sessionstart(self) -> None:
         self._began = time.time()
-        self._tree = proof.tree(self._checkout)
+        self._tree = proof.committed_tree(self._checkout)
 
     def pytest_terminal_summary(
         self, terminalreporter: Any, exitstatus: int, config: pytest.Config
@@ -56,7 +56,7 @@ class Recorder:
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
         terminalreporter.section("record of the proof")
-        reasons = list(proof.objections(self._checkout))
+        reasons = list(proof.find_problems(self._checkout))
         for line in reasons or [f"{proof.RECORD}: complete, a release may follow"]:
             terminalreporter.write_line(line)
 
@@ -66,7 +66,7 @@ class Recorder:
         errors = len(stats.get("error", []))
         if exitstatus and not errors and not number["failed"]:
             errors = 1  # stopped, or a process of it was lost
-        same = proof.tree(self._checkout) == self._tree
+        same = proof.committed_tree(self._checkout) == self._tree
         return {
             "tree": self._tree if same else "",
             "ran": dict(sorted(ran(stats).items())),

@@ -1,4 +1,4 @@
-"""A template with real releases, and a project that follows them through git."""
+"""A template with real releases in git, and a project that follows them."""
 
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ from tests.rendering import ANSWERS_FILE, ROOT, Tree, tree
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git; its output."""
+    """Run git, and return its output."""
     done = subprocess.run(
         ["git", *arguments], check=False, cwd=folder, capture_output=True, text=True
     )
@@ -21,21 +21,20 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-ENTRY = """\
+MIGRATION = """\
 _migrations:
   - version: %s
     when: "{{ _stage == 'before' }}"
     command: ["{{ _copier_python }}", "{{ _copier_conf.src_path }}/hooks/migrate.py"]
 """
-PARTS = ("copier.yml", "hooks", "template")
-"""What Copier reads of this repository."""
-
-
+COPIED_PATHS = ("copier.yml", "hooks", "template")
+"""The parts of this repository that Copier reads."""
 SHEETS = "{{ '.' if "
+"""The start of the name of a folder whose files depend on an answer."""
 
 
-def emitted(source: Path, template: Path) -> str:
-    """The path that a template's file makes in a project, whatever the answers."""
+def emitted_path(source: Path, template: Path) -> str:
+    """Return the path in a project of a template's file, whatever the answers."""
     parts = source.relative_to(template / "template").parts
     path = "/".join(part for part in parts if not part.startswith(SHEETS))
     path = path.replace("{{ package_name }}", PACKAGE).removesuffix(".jinja")
@@ -43,17 +42,17 @@ def emitted(source: Path, template: Path) -> str:
 
 
 class Template:
-    """This template in a repository of its own, where every release has a tag."""
+    """A copy of this template in a repository, where every release has a tag."""
 
     def __init__(self, folder: Path, root: Path = ROOT) -> None:
         self.folder = folder
         folder.mkdir()
         git(folder, "init", "--quiet", "--initial-branch=main")
-        self.become(root)
+        self.copy_from(root)
 
-    def become(self, root: Path) -> None:
-        """Be another state of the template, uncommitted work included."""
-        settings, *folders = PARTS
+    def copy_from(self, root: Path) -> None:
+        """Replace the template by another state of it, including uncommitted work."""
+        settings, *folders = COPIED_PATHS
         for part in folders:
             shutil.rmtree(self.folder / part, ignore_errors=True)
             ignored = shutil.ignore_patterns("__pycache__")
@@ -61,61 +60,61 @@ class Template:
         shutil.copy(root / settings, self.folder)
 
     def write(self, path: str, text: str) -> None:
-        """Write a file of the template, be it new."""
+        """Write a file of the template, and create its folders."""
         (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
         (self.folder / path).write_text(text, "utf-8")
 
     def move(self, old: str, new: str) -> None:
-        """Give a file of the template another path."""
+        """Move a file of the template."""
         self.write(new, (self.folder / old).read_text("utf-8"))
         (self.folder / old).unlink()
 
     def keep(self, *paths: str) -> None:
-        """Take out the files that make no part of these paths; what every project needs stays."""
+        """Delete the files outside these paths, except for those that every project needs."""
         kept = (*paths, ".copier", ".gitignore", "pyproject.toml")
         for file in (self.folder / "template").rglob("*"):
-            if file.is_file() and not emitted(file, self.folder).startswith(kept):
+            if file.is_file() and not emitted_path(file, self.folder).startswith(kept):
                 file.unlink()
 
     @classmethod
     def at(cls, folder: Path) -> Self:
-        """One that is there already."""
+        """Return the template that exists in a folder."""
         template = cls.__new__(cls)
         template.folder = folder
         return template
 
     def replace(self, path: str, old: str, new: str) -> None:
-        """Change a text that must be there."""
+        """Replace a text in a file, which must contain it."""
         file = self.folder / path
         text = file.read_text("utf-8")
-        assert old in text, f"{path} does not hold {old!r}"
+        assert old in text, f"{path} does not contain {old!r}"
         file.write_text(text.replace(old, new), "utf-8")
 
     def migrate(self, version: str, steps: str) -> None:
-        """Add steps to hooks/migrate.py, wired as CONTRIBUTING.md shows."""
+        """Add a migration: its entry in copier.yml and its steps in hooks/migrate.py, as CONTRIBUTING.md shows."""
         settings = (self.folder / "copier.yml").read_text("utf-8")
-        none = "_migrations: []\n"
-        first = none if none in settings else "_migrations:\n"
-        self.replace("copier.yml", first, ENTRY % version)
+        empty = "_migrations: []\n"
+        header = empty if empty in settings else "_migrations:\n"
+        self.replace("copier.yml", header, MIGRATION % version)
         end = "\n\nif __name__"
         self.replace("hooks/migrate.py", end, f"\n{steps.rstrip()}\n{end}")
 
     def release(self, version: str) -> None:
-        """Commit all there is, and tag it."""
+        """Commit and tag the current state."""
         git(self.folder, "add", "--all")
         git(self.folder, "commit", "--quiet", "--allow-empty", "--message", version)
         git(self.folder, "tag", version)
 
 
 class Repository(Protocol):
-    """Where a template is."""
+    """Anything with the folder of a template."""
 
     @property
     def folder(self) -> Path: ...
 
 
 class Follower:
-    """A project in a repository, made from a template's newest release, or from another."""
+    """A project in a repository, created from a template's newest release or from another ref."""
 
     def __init__(
         self,
@@ -128,16 +127,17 @@ class Follower:
         copier.run_copy(
             str(template.folder),
             folder,
-            # Its default is the name of the folder.
+            # The default would be the name of the folder.
             {"project_name": "Churn model", **answers},
             vcs_ref=ref,
             defaults=True,
             quiet=True,
         )
         git(folder, "init", "--quiet", "--initial-branch=main")
-        self.commit("made")
+        self.commit("Start")
 
     def commit(self, message: str) -> None:
+        """Commit all changes."""
         git(self.folder, "add", "--all")
         git(self.folder, "commit", "--quiet", "--allow-empty", "--message", message)
 
@@ -147,7 +147,7 @@ class Follower:
         trust: bool = False,
         ref: str | copier.VcsRef | None = None,
     ) -> None:
-        """As `copier update --defaults` does, with --trust only where it is given."""
+        """Update as `copier update --defaults` does, with --trust only on request."""
         copier.run_update(
             self.folder,
             dict(answers or {}),
@@ -159,13 +159,15 @@ class Follower:
         )
 
     def changed(self) -> list[str]:
-        """The lines of `git status`: conflicts, rejects and new files included."""
+        """Return the lines of `git status`, including conflicts, rejects and new files."""
         return git(self.folder, "status", "--porcelain").splitlines()
 
     def files(self) -> Tree:
-        """Every file but git's own."""
+        """Return every file outside .git."""
         files = tree(self.folder).items()
-        return {path: content for path, content in files if path[:5] != ".git/"}
+        return {
+            path: content for path, content in files if not path.startswith(".git/")
+        }
 
     def read(self, path: str) -> str:
         return (self.folder / path).read_text("utf-8")

@@ -1,4 +1,4 @@
-"""`make new DATA=... TARGET=...`: a stranger's table becomes a project that works, whatever else was answered."""
+"""`make new DATA=... TARGET=...`: any table becomes a working project, whatever the other answers are."""
 
 import random
 import shlex
@@ -6,9 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from slipway.adoption import Survey, Table, adopt, answer, next_steps, uv
-from slipway.project import Project, Request, make
-from slipway.refusal import Refusal
+from slipway.adoption import (
+    Survey,
+    Table,
+    adopt,
+    find_uv,
+    next_steps,
+    settle_problem,
+)
+from slipway.errors import UserError
+from slipway.project import Project, Request, create
 from tests.checkout import Checkout
 from tests.drawn import PROVE, SEED
 from tests.manifests import entry
@@ -28,14 +35,14 @@ TABLES = {
 MORE = pytest.mark.prove(
     "each run adopts one of the tables, in turn; all are known to work"
 )
-# Coverage doubles the time, and a table changes nothing of what is covered: each run holds it in the presets' projects.
+# Coverage doubles the time, and the table does not affect it: each run measures it in the projects of the presets.
 TESTS = ("make", "test") if PROVE else ("uv", "run", "--locked", "pytest")
 IN_TURN = sorted(TABLES)[SEED % len(TABLES)]
 
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three public tables of different shape, as CSV files."""
+    """Three public tables of different shapes, as CSV files."""
     folder = tmp_path_factory.mktemp("tables")
     packages = ("--with", "pandas", "--with", "scikit-learn")
     script = str(ROOT / "tests" / "tables" / "inside" / "public.py")
@@ -43,24 +50,24 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def drawn(table: str) -> Known:
-    """Answers by chance, for the problem that the table poses."""
-    chance = random.Random(f"{SEED} {table}")
+def draw_answers(table: str) -> Known:
+    """Draw random answers with the problem of the table."""
+    rng = random.Random(f"{SEED} {table}")
     while True:
-        known = template().questions.sample(chance)
+        known = template().questions.sample(rng)
         if known["problem"].value == TABLES[table][1]:
             return known
 
 
-def kept(project: Tree) -> Tree:
-    """The files that a table of one's own changes nothing in."""
+def unaffected_files(project: Tree) -> Tree:
+    """Return the files that adopting a table does not change."""
     files = without_origin(project).items()
     changed = {"data/dvc.yaml", "uv.lock"}
     return {p: c for p, c in files if p not in changed and entry(p).owner != "yours"}
 
 
-def files_of(folder: Path) -> Tree:
-    """The content of what git does not ignore."""
+def read_files(folder: Path) -> Tree:
+    """Return the content of the files that git does not ignore."""
     listed = git(folder, "ls-files", "-z", "--others", "--exclude-standard")
     return {p: (folder / p).read_bytes() for p in listed.split("\0") if p}
 
@@ -68,19 +75,19 @@ def files_of(folder: Path) -> Tree:
 @pytest.mark.parametrize(
     "table", [pytest.param(t, marks=[] if t == IN_TURN else MORE) for t in TABLES]
 )
-def test_a_table_of_ones_own_becomes_a_service(
+def test_any_table_becomes_a_service(
     table: str,
     tables: Path,
     checkout: Checkout,
     tmp_path_factory: pytest.TempPathFactory,
     tmp_path: Path,
 ) -> None:
-    known = drawn(table)
+    known = draw_answers(table)
     print(f"seed {SEED}: {shown(known)}")
     folder = tmp_path / "project"
     arguments = ["--defaults", "--quiet"]
-    for name, given in values(known).items():
-        arguments += ["--data", f"{name}={given}"]
+    for name, answer in values(known).items():
+        arguments += ["--data", f"{name}={answer}"]
     done = checkout.new(
         str(folder),
         f"ARGS={shlex.join(arguments)}",
@@ -91,55 +98,57 @@ def test_a_table_of_ones_own_becomes_a_service(
     assert done.returncode == 0, done.stdout
     assert TABLES[table][0] in (folder / "schema.yaml").read_text("utf-8")
     assert not (folder / "data" / "demo.py").exists()
-    assert kept(files_of(folder)) == kept(template().tree(known))
+    assert unaffected_files(read_files(folder)) == unaffected_files(
+        template().tree(known)
+    )
     lend_bytecode(folder)
-    lent = lend_caches(tmp_path_factory.getbasetemp())
-    assert "model_version" in run(folder, "make", "demo", bare=False, **lent)
-    run(folder, "make", "lint", bare=False, **lent)
-    assert " passed" in run(folder, *TESTS, bare=False, **lent)
+    caches = lend_caches(tmp_path_factory.getbasetemp())
+    assert "model_version" in run(folder, "make", "demo", bare=False, **caches)
+    run(folder, "make", "lint", bare=False, **caches)
+    assert " passed" in run(folder, *TESTS, bare=False, **caches)
 
 
 NUMBERS = "amount,size\n" + "".join(f"{n}.5,{n % 7}\n" for n in range(60))
 
 
 @pytest.mark.parametrize(
-    ("content", "target", "arguments", "sentence"),
+    ("content", "target", "arguments", "message"),
     [
         ("a,b\n", "b", "", "0 rows have a value of b"),
         (NUMBERS, "amont", "", "no column amont, perhaps amount"),
         ("a,b\n1,2,3\n", "b", "", "cannot be read as a table"),
         (NUMBERS, "amount", "--data problem=classification", "does not fit: amount"),
-        ("day,b\n3/4/2023,1\n", "b", "", 'goes into READ, as in: READ="--dates dmy"'),
+        ("day,b\n3/4/2023,1\n", "b", "", 'pass the option in READ: READ="--dates dmy"'),
     ],
 )
-def test_a_table_that_is_refused_leaves_nothing(
+def test_a_rejected_table_creates_nothing(
     checkout: Checkout,
     tmp_path: Path,
     content: str,
     target: str,
     arguments: str,
-    sentence: str,
+    message: str,
 ) -> None:
     table, folder = tmp_path / "table.csv", tmp_path / "project"
     table.write_text(content)
     settings = [f"DATA={table}", f"TARGET={target}", "REF=HEAD"]
     done = checkout.new(str(folder), f"ARGS=--defaults --quiet {arguments}", *settings)
     assert done.returncode != 0
-    assert sentence in done.stdout
-    assert "No project was made" in done.stdout
+    assert message in done.stdout
+    assert "No project was created" in done.stdout
     assert "Traceback" not in done.stdout
     assert not folder.exists()
 
 
-def test_the_problem_is_what_the_target_allows() -> None:
+def test_the_problem_must_fit_the_target() -> None:
     notes: list[str] = []
     amount = Survey("", notes, {"regression": "numbers"}, {"classification": "x"})
-    ways = {"classification": "3 classes", "regression": "numbers"}
-    both = Survey("", notes, ways, {})
-    assert (answer(amount, {}), answer(both, {})) == ("regression", "")
-    assert answer(both, {"problem": "regression"}) == "regression"
-    with pytest.raises(Refusal, match="problem=classification does not fit: x"):
-        answer(amount, {"problem": "classification"})
+    problems = {"classification": "3 classes", "regression": "numbers"}
+    both = Survey("", notes, problems, {})
+    assert (settle_problem(amount, {}), settle_problem(both, {})) == ("regression", "")
+    assert settle_problem(both, {"problem": "regression"}) == "regression"
+    with pytest.raises(UserError, match="problem=classification does not fit: x"):
+        settle_problem(amount, {"problem": "classification"})
     table = Table(Path("t.csv"), "size", {})
     assert list(both.summary(table))[1:] == [
         "size: 3 classes, so classification",
@@ -147,30 +156,30 @@ def test_the_problem_is_what_the_target_allows() -> None:
     ]
 
 
-def test_the_likelier_problem_is_the_default_on_top_of_the_users_own(
+def test_the_likeliest_problem_is_a_default_in_addition_to_the_users_own(
     checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = tmp_path / "settings.yml"
     settings.write_text("defaults: {user_name: Ada}\n")
     monkeypatch.setenv("COPIER_SETTINGS_PATH", str(settings))
     dest, source = str(tmp_path / "ratings"), str(checkout.folder)
-    request = Request.checked(dest, source, "", ["--defaults", "--quiet"])
-    made = make(request, {"problem": "regression"})
-    assert made
+    request = Request.parse(dest, source, "", ["--defaults", "--quiet"])
+    created = create(request, {"problem": "regression"})
+    assert created
     names = ("problem", "user_name", "project_name")
-    assert [made.answers[n] for n in names] == ["regression", "Ada", "Ratings"]
+    assert [created.answers[n] for n in names] == ["regression", "Ada", "Ratings"]
 
 
-def test_a_path_is_shown_without_its_dots(tmp_path: Path) -> None:
+def test_a_path_is_printed_without_dots(tmp_path: Path) -> None:
     (tmp_path / "inside").mkdir()
     (tmp_path / "t.csv").write_text(NUMBERS)
-    table = Table.checked(str(tmp_path / "inside" / ".." / "t.csv"), "amount", {})
+    table = Table.parse(str(tmp_path / "inside" / ".." / "t.csv"), "amount", {})
     assert table
     assert str(table.path) == str(tmp_path.resolve() / "t.csv")
 
 
 @pytest.mark.parametrize("dvc", [True, False])
-def test_the_next_steps_are_one_list_and_keep_the_table(
+def test_the_next_steps_include_dvc_only_if_the_project_uses_it(
     tmp_path: Path, dvc: bool
 ) -> None:
     (tmp_path / "params.yaml").write_text("data:\n  source: data/raw.parquet\n")
@@ -178,11 +187,11 @@ def test_the_next_steps_are_one_list_and_keep_the_table(
     answers |= {"data_versioning": "dvc" if dvc else "none", "container": "docker"}
     lines = list(next_steps("../a place", Project(tmp_path, answers)))
     steps = [line.partition("    #")[0] for line in lines if line.startswith("  ")]
-    kept = [
+    add_table = [
         "  . .venv/bin/activate && dvc add data/raw.parquet && git add data/raw.parquet.dvc",
         "  dvc repro && dvc push",
     ]
-    shared = [
+    share = [
         "  dvc remote add --default shared URL && dvc push",
         '  git commit --message "Share the data" .dvc/config',
     ]
@@ -190,33 +199,37 @@ def test_the_next_steps_are_one_list_and_keep_the_table(
         "  cd '../a place'",
         "  make demo",
         "  make test",
-        *(kept if dvc else []),
+        *(add_table if dvc else []),
         '  git add --all && git commit --message "Start from Slipway"',
         "  docker build --tag our-churn .",
-        *(shared if dvc else []),
+        *(share if dvc else []),
     ]
     assert ("DVC" in "".join(lines)) == dvc
 
 
-def test_the_steps_of_a_project_with_its_own_table_come_after_the_table(
+def test_copier_prints_no_next_steps_before_the_table_is_adopted(
     checkout: Checkout, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    request = Request.checked(
+    request = Request.parse(
         str(tmp_path / "churn"), str(checkout.folder), "", ["--defaults"]
     )
-    made = make(request, adopts=True)
-    assert made
-    assert "adopts" not in made.answers
+    created = create(request, adopts=True)
+    assert created
+    assert "adopts" not in created.answers
     said = capfd.readouterr().err
     assert "Churn was created. Slipway now installs its dependencies and" in said
     assert "adopts your table." in said
     assert "make demo" not in said
 
 
-def test_a_failure_after_the_project_was_made_names_the_way_on(tmp_path: Path) -> None:
+def test_a_failure_after_rendering_names_the_commands_to_continue(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "Makefile").write_text("setup:\n\tfalse\n")
     table = Table(Path("/tables/t.csv"), "b", {"encoding": "", "dates": "dmy"})
-    with pytest.raises(Refusal, match=f"the project is in {tmp_path}") as caught:
+    with pytest.raises(
+        UserError, match=f"the project was created in {tmp_path}"
+    ) as caught:
         adopt(table, Project(tmp_path, {}))
-    end = f"cd {tmp_path} && make setup && {uv()} run python tools/adopt.py "
+    end = f"cd {tmp_path} && make setup && {find_uv()} run python tools/adopt.py "
     assert str(caught.value).endswith(f"{end}/tables/t.csv --target b --dates dmy")

@@ -1,4 +1,4 @@
-"""docs/changes/: each entry is of its release, holds under answers that exist, and reaches whom it concerns."""
+"""docs/changes/: each entry is valid for its release, and `make update` shows it to the projects that it concerns."""
 
 import re
 import sys
@@ -13,137 +13,144 @@ from packaging.version import Version
 
 from slipway import changes, release
 from slipway.changes import UNRELEASED
-from slipway.tools import tool
+from slipway.tools import load_tool
 from tests import quick
 from tests.checks.words import PATTERNS
 from tests.releases import git
 from tests.rendering import ANSWERS_FILE, QUESTIONS, ROOT, render_tree
-from tests.update.history import recorded
+from tests.update.history import available_releases
 
 tmp_path = quick.tmp_path
-emitted = tool("changes")
-RELEASES = changes.releases(ROOT)
+tool = load_tool("changes")
+RELEASES = changes.load_releases(ROOT)
 EXAMPLES = ".env.example"
 
 
 def questions(version: str) -> Mapping[str, Mapping[str, Any]]:
-    """The questions of a release; today's for what has no tag yet."""
-    commit = recorded().get(f"v{version}")
+    """Return the questions of a release; the current ones if it has no tag yet."""
+    commit = available_releases().get(f"v{version}")
     if commit is None:
         return QUESTIONS
     text = git(ROOT, "show", f"{commit}:copier.yml")
-    found = release.settings(text).items()
-    return {name: question for name, question in found if not name.startswith("_")}
+    return release.select_questions(release.parse_settings(text))
 
 
 def number(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split(".")))
 
 
-def test_the_changelog_is_what_the_entries_make() -> None:
-    assert (ROOT / changes.CHANGELOG).read_text("utf-8") == changes.page(
+def test_the_changelog_matches_the_entries() -> None:
+    assert (ROOT / changes.CHANGELOG).read_text("utf-8") == changes.render_changelog(
         ROOT
     ), "run `make examples`"
 
 
 def test_every_release_has_its_entries() -> None:
-    """Of the other files, one has no version yet, and one may have that of the next release."""
+    """At most one file is of no release yet, and its version follows the last."""
     versions = {f"v{version}" for version in RELEASES} - {f"v{UNRELEASED}"}
-    assert recorded().keys() <= versions
-    newest = max(map(Version, recorded()))
+    assert available_releases().keys() <= versions
+    newest = max(map(Version, available_releases()))
     following = {f"v{version}" for version in release.next_versions(newest)}
-    assert len(versions - recorded().keys()) <= 1
-    assert versions - recorded().keys() <= following
+    assert len(versions - available_releases().keys()) <= 1
+    assert versions - available_releases().keys() <= following
 
 
 @pytest.mark.parametrize("version", RELEASES)
-def test_the_entries_of_a_release_are_right(version: str) -> None:
-    assert list(changes.mistakes(RELEASES[version], questions(version))) == []
+def test_the_entries_of_a_release_are_valid(version: str) -> None:
+    assert list(changes.find_problems(RELEASES[version], questions(version))) == []
 
 
 @pytest.mark.parametrize(
-    ("entry", "mistake"),
+    ("entry", "problem"),
     [
-        ({"text": "A.", "when": {"colour": "red"}}, "there is no question colour"),
-        ({"text": "A.", "when": {"auth": "basic"}}, "auth is never basic"),
-        ({"text": "A.", "when": {"auth": ["jwt", "basic"]}}, "auth is never basic"),
-        ({"text": "A.", "when": {"user_name": "Ada"}}, "user_name is never Ada"),
-        ({"text": "A.", "wen": {"auth": "jwt"}}, "wen is no key of an entry"),
-        ({"text": " "}, "it has no text"),
-        ({"do": "Do."}, "it has no text"),
-        ({"text": "See [it](docs/x.md)."}, "a link leads nowhere"),
-        ({"text": "A.", "settings": {"OLD": "new"}}, "OLD → new are no names"),
+        ({"text": "A.", "when": {"colour": "red"}}, "unknown question colour"),
+        ({"text": "A.", "when": {"auth": "basic"}}, "auth does not offer basic"),
+        (
+            {"text": "A.", "when": {"auth": ["jwt", "basic"]}},
+            "auth does not offer basic",
+        ),
+        ({"text": "A.", "when": {"user_name": "Ada"}}, "user_name does not offer Ada"),
+        ({"text": "A.", "wen": {"auth": "jwt"}}, "unknown key wen: an entry has "),
+        ({"text": " "}, "text is missing"),
+        ({"do": "Do."}, "text is missing"),
+        ({"text": "See [it](docs/x.md)."}, "remove the link"),
+        (
+            {"text": "A.", "settings": {"OLD": "new"}},
+            "OLD → new: the names of settings are upper case",
+        ),
     ],
 )
-def test_a_mistake_in_an_entry_is_named(entry: dict[str, Any], mistake: str) -> None:
-    (found,) = changes.mistakes({"upgrading": [entry]}, QUESTIONS)
-    assert mistake in found
-    assert list(changes.mistakes({"nwe": []}, QUESTIONS)) == [
-        "nwe is no part of a release's file"
+def test_a_problem_in_an_entry_is_named(entry: dict[str, Any], problem: str) -> None:
+    (found_problem,) = changes.find_problems({"upgrading": [entry]}, QUESTIONS)
+    assert problem in found_problem
+    assert list(changes.find_problems({"nwe": []}, QUESTIONS)) == [
+        "unknown key nwe: a release file has about, upgrading and new"
     ]
-    assert list(changes.mistakes({"new": [{"text": "A.", "do": "B."}]}, QUESTIONS))
+    assert list(changes.find_problems({"new": [{"text": "A.", "do": "B."}]}, QUESTIONS))
 
 
-def test_the_example_for_contributors_is_right() -> None:
+def test_the_example_in_contributing_is_valid() -> None:
     guide = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     _, _, part = guide.partition("## A change that projects notice\n")
     release = yaml.safe_load(part.partition("```yaml\n")[2].partition("```")[0])
-    assert list(changes.mistakes(release, QUESTIONS)) == []
+    assert list(changes.find_problems(release, QUESTIONS)) == []
     assert {*release["upgrading"][0]} == changes.KEYS
 
 
-def test_an_entry_that_names_an_option_holds_under_it() -> None:
-    """Else `make update` would tell it to all. What names several options says so of itself."""
-    said = [each for release in RELEASES.values() for each in release["upgrading"]]
-    assert len(said) > 20
-    for each in said:
-        text = f"{each['text']} {each.get('do', '')}"
+def test_an_entry_that_names_an_option_has_it_as_a_condition() -> None:
+    """Otherwise `make update` would show it to every project."""
+    entries = [entry for release in RELEASES.values() for entry in release["upgrading"]]
+    assert len(entries) > 20
+    for entry in entries:
+        text = f"{entry['text']} {entry.get('do', '')}"
         named = {
             question
             for (question, _), pattern in PATTERNS.items()
             if pattern.search(text)
         }
         named |= {q for q in QUESTIONS if re.search(rf"`{q}=", text)}
-        # Any project may have CI somewhere.
-        assert named - {"ci"} <= each.get("when", {}).keys(), text
+        # An entry may mention CI to projects without the option too.
+        assert named - {"ci"} <= entry.get("when", {}).keys(), text
 
 
 @cache
 def settings_of(commit: str) -> frozenset[str]:
-    """The settings that the template documents in a release; today's where none is named."""
+    """Return the settings in the .env.example of a commit; of the work tree if it is empty."""
     ref = [commit] if commit else []
-    found = git(
+    lines = git(
         ROOT, "grep", "-hE", "^#? ?[A-Z_]+=", *ref, "--", f"template/*{EXAMPLES}*"
     )
-    return frozenset(re.findall(r"^#? ?([A-Z_]+)=", found, re.MULTILINE))
+    return frozenset(re.findall(r"^#? ?([A-Z_]+)=", lines, re.MULTILINE))
 
 
-def gone(version: str) -> set[str]:
-    """The settings that the entries of a release take away."""
+def announced_settings(version: str) -> set[str]:
+    """Return the settings that the entries of a release rename or remove."""
     parts = RELEASES[version].get("upgrading", []), RELEASES[version].get("new", [])
     return {name for part in parts for e in part for name in e.get("settings", ())}
 
 
-def test_every_setting_that_went_is_in_an_entry() -> None:
-    tagged = sorted(recorded().items(), key=lambda release: Version(release[0]))
+def test_every_removed_setting_is_in_an_entry() -> None:
+    tagged = sorted(
+        available_releases().items(), key=lambda release: Version(release[0])
+    )
     assert "STORE" in settings_of("")
     following = [*tagged[1:], ("", "")]
     for (_, before), (version, after) in zip(tagged, following, strict=True):
-        untagged = [v for v in RELEASES if f"v{v}" not in recorded()]
+        untagged = [v for v in RELEASES if f"v{v}" not in available_releases()]
         names = [version.removeprefix("v")] if version else untagged
-        named = {setting for name in names for setting in gone(name)}
-        went = settings_of(before) - settings_of(after)
-        assert went == named, f"settings in docs/changes/ of {names}"
+        named = {setting for name in names for setting in announced_settings(name)}
+        removed = settings_of(before) - settings_of(after)
+        assert removed == named, f"settings in docs/changes/ of {names}"
 
 
-# --- what a project is told --------------------------------------------------------------
+# --- the report of `make update` --------------------------------------------------------------
 
 FIRST = """
 upgrading:
-  - text: All must know this.
+  - text: This concerns all.
   - {text: Only tokens change., do: Issue them again., when: {auth: jwt}}
   - {text: Keys or tokens., when: {auth: [api_key, jwt], limits: memory}}
-  - {text: Old settings go., settings: {OLD_NAME: MIDDLE_NAME, GONE: null}}
+  - {text: Old settings are gone., settings: {OLD_NAME: MIDDLE_NAME, GONE: null}}
   - {text: A file moves., files: {docs/a.md: docs/b.md, docs/c.md: null}}
 new:
   - text: Something is new.
@@ -168,22 +175,23 @@ def template(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def said(template: Path, new: str = "0.10.0", **answers: str) -> list[str]:
-    found = emitted.between(emitted.read(template), "0.2.0", new, number)
-    report = emitted.report(found, answers, template, "the template")
+def report_lines(template: Path, new: str = "0.10.0", **answers: str) -> list[str]:
+    """Return the lines of the report on an update from 0.2.0."""
+    crossed = tool.between(tool.read(template), "0.2.0", new, number)
+    report = tool.report(crossed, answers, template, "the template")
     return [line for line in str(report).splitlines() if line]
 
 
-def test_what_must_be_done_comes_first_then_what_is_different(template: Path) -> None:
-    """aegis-stack #1029: an update closed a public page, and nothing said so."""
-    assert said(template, auth="jwt", limits="none") == [
+def test_actions_come_first_then_changed_behaviour(template: Path) -> None:
+    """aegis-stack #1029: an update closed a public page, and nothing reported it."""
+    assert report_lines(template, auth="jwt", limits="none") == [
         "What to do:",
         "1. Issue them again. Only tokens change.",
         "2. Rename them. Names change.",
         "   - The setting `MIDDLE_NAME` is now `NEW_NAME`.",
         "What behaves differently:",
-        "- All must know this.",
-        "- Old settings go.",
+        "- This concerns all.",
+        "- Old settings are gone.",
         "  - The setting `OLD_NAME` is now `MIDDLE_NAME`.",
         "  - The setting `GONE` is no longer read.",
         "- A file moves.",
@@ -195,23 +203,23 @@ def test_what_must_be_done_comes_first_then_what_is_different(template: Path) ->
 
 
 def test_the_answers_decide(template: Path) -> None:
-    keys = said(template, auth="api_key", limits="memory")
+    keys = report_lines(template, auth="api_key", limits="memory")
     assert "- Keys or tokens." in keys and "1. Rename them. Names change." in keys
     assert keys[-2].endswith(" and on other answers (2).")
-    none = said(template, "0.3.0", auth="none", limits="memory")
+    none = report_lines(template, "0.3.0", auth="none", limits="memory")
     assert none[0] == "What behaves differently:" and "- Keys or tokens." not in none
     assert none[-2].endswith(" and on other answers (2).")
-    # A question that a project does not have rules nothing out.
-    assert "- Keys or tokens." in said(template, limits="memory")
+    # A question that the project lacks excludes no entry.
+    assert "- Keys or tokens." in report_lines(template, limits="memory")
 
 
-def test_only_the_releases_on_the_way_count(template: Path) -> None:
-    assert "Names change." not in "".join(said(template, "0.3.0"))
-    assert not {"- Before.", "- Not yet."} & {*said(template)}
-    assert said(template, "0.2.0") == []
+def test_only_the_crossed_releases_count(template: Path) -> None:
+    assert "Names change." not in "".join(report_lines(template, "0.3.0"))
+    assert not {"- Before.", "- Not yet."} & {*report_lines(template)}
+    assert report_lines(template, "0.2.0") == []
 
 
-NAMED = """\
+DOTENV = """\
 GOOD=1
 # OLD_NAME=1
 old_name = secret1
@@ -221,14 +229,14 @@ NOT_OLD_NAME=4
 """
 
 
-def test_settings_that_have_another_name_are_named_without_their_values(
+def test_renamed_settings_are_listed_without_their_values(
     template: Path,
 ) -> None:
-    (template / ".env").write_text(NAMED, newline="")
+    (template / ".env").write_text(DOTENV, newline="")
     (template / ".env.production").write_text("GONE=secret4\n", "utf-8-sig")
     (template / EXAMPLES).write_text("GONE=\n")
     (template / ".env.d").mkdir()
-    lines = said(template, auth="none")
+    lines = report_lines(template, auth="none")
     assert lines[0] == "What to do:"
     assert [line for line in lines if ". .env" in line] == [
         "2. .env, line 3: OLD_NAME is now NEW_NAME: rename it.",
@@ -240,8 +248,8 @@ def test_settings_that_have_another_name_are_named_without_their_values(
 
 
 @pytest.mark.parametrize("preset", ["starter", "standard"])
-def test_a_real_project_is_told_what_concerns_it(preset: str, tmp_path: Path) -> None:
-    """From 0.1.0 to what comes next: a starter hears nothing of keys, a standard project nothing of tokens."""
+def test_a_real_project_reads_what_concerns_it(preset: str, tmp_path: Path) -> None:
+    """From 0.1.0 to the next release: a starter project reads nothing on keys, a standard project nothing on tokens."""
     answers = yaml.safe_load(render_tree({"preset": preset})[ANSWERS_FILE])
     folder = tmp_path / changes.FOLDER
     folder.mkdir(parents=True)
@@ -249,8 +257,8 @@ def test_a_real_project_is_told_what_concerns_it(preset: str, tmp_path: Path) ->
         text = (ROOT / changes.FOLDER / f"{version}.yml").read_text("utf-8")
         name = "99.0.0" if version == UNRELEASED else version
         (folder / f"{name}.yml").write_text(text, "utf-8")
-    found = emitted.between(emitted.read(tmp_path), "0.1.0", "99.0.0", number)
-    report = emitted.report(found, answers, tmp_path, "the template")
+    crossed = tool.between(tool.read(tmp_path), "0.1.0", "99.0.0", number)
+    report = tool.report(crossed, answers, tmp_path, "the template")
     assert ("keys.labels.json" in report) == (preset == "standard")
     assert "auth=jwt" not in report
     assert f"2. Run `{answers['project_slug']} sign` where you promote." in report
@@ -266,6 +274,6 @@ def test_a_tool_leaves_no_bytecode_in_the_template(
     (folder / "of_a_test.py").write_text("FOUND = 1\n", "utf-8")
     monkeypatch.setattr("slipway.tools.CHECKOUT", tmp_path)
     monkeypatch.setattr("sys.dont_write_bytecode", False)
-    assert tool("of_a_test").FOUND == 1
+    assert load_tool("of_a_test").FOUND == 1
     assert [file.name for file in folder.iterdir()] == ["of_a_test.py"]
     del sys.modules["of_a_test"]

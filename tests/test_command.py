@@ -1,4 +1,4 @@
-"""The matrix on the command line says what it knows, and fails with what must be mended."""
+"""The command line of the matrix: it counts, lists, explains and checks projects."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.trees import template
 
 @pytest.fixture(autouse=True)
 def upstream(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The template as it is, also in a fork; tests/test_org.py counts what that leaves."""
+    """Use the template without the org.yml of a fork, which tests/test_org.py covers."""
     for name in ("template", "renamed"):
         monkeypatch.setattr(f"tests.checks.__main__.{name}", getattr(trees, name))
 
@@ -30,39 +30,39 @@ def call(*words: str, status: int = 0) -> str:
     return done.output
 
 
-def test_it_counts_and_says_what_is_forbidden() -> None:
-    said = call("count")
-    assert f"{template().questions.count()} combinations" in said
-    assert "package_name='json' is refused" in said
+def test_count_shows_the_number_and_the_refusals() -> None:
+    output = call("count")
+    assert f"{template().questions.count()} combinations" in output
+    assert "package_name='json' is refused" in output
 
 
-def test_uv_runs_it_in_a_fresh_checkout(checkout: Checkout) -> None:
-    said = run(
+def test_uv_runs_the_command_in_a_fresh_checkout(checkout: Checkout) -> None:
+    output = run(
         checkout.folder, "uv", "run", "--quiet", "matrix", "list", "--limit", "1"
     )
-    assert said.startswith("preset=")
+    assert output.startswith("preset=")
 
 
-def test_it_lists_combinations() -> None:
+def test_list_shows_combinations() -> None:
     lines = call("list", "--limit", "3").splitlines()
     assert len(lines) == 4
     assert lines[0].startswith("preset=")
 
 
-def test_it_explains_a_project_by_the_questions_that_decided() -> None:
-    said = call("explain", "container=docker", "licence=proprietary")
-    (dockerfile,) = (line for line in said.splitlines() if "Dockerfile: " in line)
+def test_explain_names_the_questions_that_decided_each_file() -> None:
+    output = call("explain", "container=docker", "licence=proprietary")
+    (dockerfile,) = (line for line in output.splitlines() if "Dockerfile: " in line)
     assert {"container", "python_version"} <= set(re.findall(r"\w+", dockerfile))
     assert "licence" not in dockerfile
-    assert "LICENSE" not in said
+    assert "LICENSE" not in output
     assert "it can be docker, none" in call("explain", "container=podman", status=2)
     assert "is no question" in call("explain", "box=docker", status=2)
 
 
-def test_it_runs_one_check_about_what_one_question_decides(tmp_path: Path) -> None:
+def test_run_can_be_limited_to_a_check_and_a_question(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    said = call("run", "--only", "links", "--option", "ci", "--report", str(page))
-    assert "links: 2 files" in said
+    output = call("run", "--only", "links", "--option", "ci", "--report", str(page))
+    assert "links: 2 files" in output
     text = page.read_text("utf-8")
     assert "All hold." in text
     assert "<td>README.md" in text
@@ -71,19 +71,19 @@ def test_it_runs_one_check_about_what_one_question_decides(tmp_path: Path) -> No
     assert "is no question" in call("run", "--option", "box", status=2)
 
 
-def test_a_problem_is_told_with_the_command_that_shows_it(tmp_path: Path) -> None:
+def test_a_problem_comes_with_the_command_that_shows_it(tmp_path: Path) -> None:
     (bug,) = (bug for bug in BUGS if bug.name == "a make target")
     broken = seeded(tmp_path, bug)
 
-    def whole() -> Template:
+    def broken_template() -> Template:
         return broken
 
-    with patch("tests.checks.__main__.template", whole):
-        said = call("run", "--only", "make targets", status=1)
-    assert "make tests: no such target\n  under ci=github" in said
-    assert "--data ci=github . DEST" in said
+    with patch("tests.checks.__main__.template", broken_template):
+        output = call("run", "--only", "make targets", status=1)
+    assert "make tests: no such target\n  under ci=github" in output
+    assert "--data ci=github . DEST" in output
 
 
-def test_make_has_a_verb_for_it() -> None:
+def test_make_has_a_target_for_the_command() -> None:
     assert "-m tests.checks" in (ROOT / "Makefile").read_text("utf-8")
     assert source().is_dir()

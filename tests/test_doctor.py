@@ -1,4 +1,4 @@
-"""The doctor: each of its codes provoked in a project that follows real releases, and its cure tried."""
+"""The doctor: each of its codes is provoked in a project that follows real releases, and its cure is tried."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.tools import tool
+from slipway.tools import load_tool
 from tests import quick
 from tests.checkout import bare_environment
 from tests.checks.environment import environment
@@ -23,18 +23,18 @@ from tests.trees import template
 Change = Callable[[Path], object]
 UPDATING = ROOT / "docs" / "updating.md"
 light, python, tmp_path = quick.light, quick.python, quick.tmp_path
-doctor, doctor_models = tool("doctor"), tool("doctor_models")
+doctor, doctor_models = load_tool("doctor"), load_tool("doctor_models")
 CODES = doctor.CODES | doctor_models.CODES
 
 
 @pytest.fixture(scope="module")
-def whole(default_gitconfig: object) -> Iterator[Path]:
-    """A healthy project of the third release; none of the three differs from another."""
+def healthy_project(default_gitconfig: object) -> Iterator[Path]:
+    """A healthy project of the last of three equal releases."""
     with quick.folder() as folder:
-        yield healthy(Path(folder))
+        yield create_healthy(Path(folder))
 
 
-def healthy(folder: Path) -> Path:
+def create_healthy(folder: Path) -> Path:
     template = Template(folder / "template")
     for version in ("1.0.0", "1.1.0", "1.2.0"):
         template.release(version)
@@ -45,24 +45,24 @@ def healthy(folder: Path) -> Path:
 
 
 @pytest.fixture
-def project(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "project", symlinks=True))
+def project(healthy_project: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(healthy_project, tmp_path / "project", symlinks=True))
 
 
 def shell(command: str) -> Change:
-    """What a person types in the project, with uv at hand."""
+    """Return a change that runs a command in the project, with uv on PATH."""
 
-    def typed(project: Path) -> None:
+    def run_in_shell(project: Path) -> None:
         uv = Path(shutil.which("uv") or "uv").parent
         settings = {**os.environ, **bare_environment()}
         settings["PATH"] = f"{uv}{os.pathsep}{os.environ['PATH']}"
         subprocess.run(["bash", "-ec", command], cwd=project, env=settings, check=True)
 
-    return typed
+    return run_in_shell
 
 
-def replaced(path: str, old: str, new: str) -> Change:
-    """A text of a file is another."""
+def replace_text(path: str, old: str, new: str) -> Change:
+    """Return a change that replaces a text in a file."""
 
     def replace(project: Path) -> None:
         text = (project / path).read_text("utf-8")
@@ -72,8 +72,8 @@ def replaced(path: str, old: str, new: str) -> Change:
     return replace
 
 
-def private_key(project: Path, mode: int = 0o600) -> None:
-    """A file that looks like the key that signs models."""
+def write_private_key(project: Path, mode: int = 0o600) -> None:
+    """Write files that look like the keys for signing models."""
     path = project / "signing" / "private.pem"
     path.parent.mkdir(exist_ok=True)
     path.write_text("-----BEGIN PRIVATE KEY-----\n")
@@ -82,17 +82,17 @@ def private_key(project: Path, mode: int = 0o600) -> None:
     path.with_name("public.pem").chmod(0o644)
 
 
-def tracked(project: Path) -> None:
-    """A key that was added to git by force."""
-    private_key(project)
+def track_private_key(project: Path) -> None:
+    """Add a private key to git in spite of .gitignore."""
+    write_private_key(project)
     shell("git add --force signing")(project)
 
 
 PERSONAL = "columns: [{name: who, pii: true, categories: [Ann]}, {name: age, pii: true}, {name: kind, categories: [a]}]"
 
 
-def stored(project: Path) -> None:
-    """A store whose champion is signed, and the version before it isn't."""
+def write_store(project: Path) -> None:
+    """Write a store with a signed champion and an unsigned version before it."""
     for version in ("1", "2"):
         (project / "store" / "versions" / version).mkdir(parents=True)
     (project / "store/versions/2/manifest.sig").touch()
@@ -100,20 +100,20 @@ def stored(project: Path) -> None:
     (project / "store/champion.json").write_text(json.dumps(champion))
 
 
-def recorded(name: str, value: str) -> Change:
-    """The answers file says something else."""
+def change_record(name: str, value: str) -> Change:
+    """Return a change of a value in the answers file."""
 
-    def record(project: Path) -> None:
+    def change(project: Path) -> None:
         text = (project / ANSWERS_FILE).read_text("utf-8")
         changed = re.sub(rf"^{name}: .*$", f"{name}: {value}", text, flags=re.MULTILINE)
         assert changed != text
         (project / ANSWERS_FILE).write_text(changed, "utf-8")
 
-    return record
+    return change
 
 
-def torn(project: Path) -> None:
-    """Two branches: one changes a file, the other removes it."""
+def merge_with_conflict(project: Path) -> None:
+    """Merge a branch that changes a file with one that deletes it."""
     for branch, change in (
         ("removed", "git rm --quiet README.md"),
         ("changed", "echo Mine. >> README.md"),
@@ -126,8 +126,8 @@ def torn(project: Path) -> None:
     assert done.returncode
 
 
-def updated(project: Path) -> None:
-    """As `make update` does it, but for the project's own tests, which take minutes."""
+def update(project: Path) -> None:
+    """Update as `make update` does, but without the project's tests, which take minutes."""
     stand_in = project.parent / "uv"
     real = shutil.which("uv")
     stand_in.write_text(f'#!/bin/sh\n[ "$1" = run ] || exec {real} "$@"\n')
@@ -143,36 +143,40 @@ def updated(project: Path) -> None:
 MARKED = "<<<<<<< before updating\nMine.\n=======\nTheirs.\n>>>>>>> after updating\n"
 SLIPWAYS = "tools/infer.py"
 commit = shell("git add --all && git commit --quiet --message Broken")
-# Code, what breaks: what provokes it, and what a person makes of its cure. Where nothing
-# is to be made of it, it is run as it is told.
 CASES: dict[tuple[str, str], tuple[Change, Change | None]] = {
     ("no-repository", "none"): (
         shell("rm -rf .git"),
         None,
     ),
     ("conflict-marker", "marks"): (
-        replaced("README.md", "## Two commands\n", MARKED),
-        lambda p: (replaced("README.md", MARKED, "")(p), shell("git add README.md")(p)),
+        replace_text("README.md", "## Two commands\n", MARKED),
+        lambda p: (
+            replace_text("README.md", MARKED, "")(p),
+            shell("git add README.md")(p),
+        ),
     ),
     ("rejected-hunk", "ignored"): (
         shell("echo '*.rej' > .git/info/exclude; echo Theirs. > docs/guide.md.rej"),
         shell("rm docs/guide.md.rej"),
     ),
-    ("unmerged", "removed there, changed here"): (torn, shell("git add README.md")),
+    ("unmerged", "removed there, changed here"): (
+        merge_with_conflict,
+        shell("git add README.md"),
+    ),
     ("setting-without-value", "empty"): (
         lambda p: (p / ".env").write_text("HOST=0.0.0.0\nexport PORT= # later\n"),
         lambda p: (p / ".env").write_text("HOST=0.0.0.0\n"),
     ),
     ("tracked-key", "private"): (
-        tracked,
+        track_private_key,
         shell("git rm --quiet --cached signing/private.pem"),
     ),
     ("readable-key", "private"): (
-        lambda p: private_key(p, 0o640),
+        lambda p: write_private_key(p, 0o640),
         shell("chmod 600 signing/private.pem"),
     ),
     ("unsigned-model", "before"): (
-        stored,
+        write_store,
         lambda p: (p / "store/versions/1/manifest.sig").touch(),
     ),
     ("personal-values", "listed"): (
@@ -180,7 +184,7 @@ CASES: dict[tuple[str, str], tuple[Change, Change | None]] = {
         lambda p: (p / "schema.yaml").write_text("columns: []"),
     ),
     ("stale-lock", "old"): (
-        replaced("pyproject.toml", 'version = "0.1.0"', 'version = "0.2.0"'),
+        replace_text("pyproject.toml", 'version = "0.1.0"', 'version = "0.2.0"'),
         None,
     ),
     ("stale-lock", "none"): (shell("rm uv.lock"), None),
@@ -197,24 +201,24 @@ CASES: dict[tuple[str, str], tuple[Change, Change | None]] = {
         shell(f"git checkout HEAD {ANSWERS_FILE}"),
     ),
     ("no-answers", "no such choice"): (
-        recorded("formatter", "prettier"),
+        change_record("formatter", "prettier"),
         shell(f"git checkout HEAD {ANSWERS_FILE}"),
     ),
     ("source-unreachable", "moved"): (
-        recorded("_src_path", "/nowhere/at/all"),
+        change_record("_src_path", "/nowhere/at/all"),
         shell(f"git checkout HEAD {ANSWERS_FILE}"),
     ),
     ("unknown-version", "no release"): (
-        recorded("_commit", "1.2.0-3-gabc1234"),
-        recorded("_commit", "1.2.0"),
+        change_record("_commit", "1.2.0-3-gabc1234"),
+        change_record("_commit", "1.2.0"),
     ),
     ("behind", "one"): (
-        lambda p: (recorded("_commit", "1.1.0")(p), commit(p)),
-        updated,
+        lambda p: (change_record("_commit", "1.1.0")(p), commit(p)),
+        update,
     ),
     ("unsupported", "two"): (
-        lambda p: (recorded("_commit", "1.0.0")(p), commit(p)),
-        updated,
+        lambda p: (change_record("_commit", "1.0.0")(p), commit(p)),
+        update,
     ),
     ("missing-file", "removed"): (
         shell(f"rm {SLIPWAYS}"),
@@ -222,36 +226,37 @@ CASES: dict[tuple[str, str], tuple[Change, Change | None]] = {
     ),
     ("edited", "appended"): (
         shell(f"echo '# mine' >> {SLIPWAYS}"),
-        # `make` itself is started by the cure of a file that is missing, which is the same.
+        # The case of a missing file, whose cure is the same, runs it through `make`.
         lambda p: run(p, "--restore", SLIPWAYS).check_returncode(),
     ),
 }
+"""By code and case: how to provoke the finding, and how to fix it. Without a fix, its cure runs as a command."""
 
 
-# They look no further than the repository, which is quicker.
 LOCAL = {
     *("conflict-marker", "no-repository", "rejected-hunk", "setting-without-value"),
     *("stale-lock", "unmerged", "tracked-key", "readable-key", "unsigned-model"),
     "personal-values",
 }
+"""The codes that need no network, which is quicker."""
 
 
-def found(project: Path, network: bool = True) -> list[str]:
+def find_codes(project: Path, network: bool = True) -> list[str]:
     return [each.code for each in doctor.examine(project, network=network)]
 
 
-def test_a_fresh_project_is_healthy(whole: Path) -> None:
-    assert found(whole) == []
+def test_a_fresh_project_is_healthy(healthy_project: Path) -> None:
+    assert find_codes(healthy_project) == []
 
 
 @pytest.mark.parametrize("case", CASES, ids=" ".join)
-def test_a_code_is_provoked_and_cured(case: tuple[str, str], project: Path) -> None:
+def test_the_cure_of_each_code_works(case: tuple[str, str], project: Path) -> None:
     (code, _), (provoke, cure) = case, CASES[case]
     provoke(project)
     (only,) = doctor.examine(project, network=code not in LOCAL)
     assert (only.code, only.severity) == (code, CODES[code][0])
     (cure or shell(only.cure))(project)
-    assert found(project, network=code not in LOCAL) == []
+    assert find_codes(project, network=code not in LOCAL) == []
 
 
 @pytest.mark.parametrize("tool", ["git", "uv"])
@@ -268,14 +273,14 @@ def test_a_missing_tool_is_named(
     assert (only.code, only.path) == ("missing-tool", tool)
 
 
-def test_every_code_is_tried() -> None:
+def test_every_code_has_a_case() -> None:
     assert {code for code, _ in CASES} | {"missing-tool"} == CODES.keys()
 
 
-def checked(
+def run_check(
     project: Path, code: str, field: str = "message", **answers: str
 ) -> list[str]:
-    """Return the findings of one code that contributed checks report for a project without other findings."""
+    """Return a field of the findings with one code, of the checks that options contribute."""
     (project / "tools").mkdir(exist_ok=True)
     for path, content in render_tree({"preset": "custom", **answers}).items():
         if path.startswith("tools/doctor"):
@@ -285,8 +290,8 @@ def checked(
     return [each[field] for each in findings if each["code"] == code]
 
 
-def labels(project: Path, auth: str, log: str = "sqlite") -> list[str]:
-    return checked(project, "early-labels", auth=auth, prediction_log=log)
+def check_labels(project: Path, auth: str, log: str = "sqlite") -> list[str]:
+    return run_check(project, "early-labels", auth=auth, prediction_log=log)
 
 
 SINCE = {"early": "2026-01-31T12:00:00+00:00", "later": "2026-12-31T12:00:00Z"}
@@ -304,7 +309,7 @@ SINCE = {"early": "2026-01-31T12:00:00+00:00", "later": "2026-12-31T12:00:00Z"}
         ({"keys/keys.json": '{"keys": [{"name": "a", "since": 1}]}'}, None),
     ],
 )
-def test_keys_that_keep_the_right_to_label_everything_are_named(
+def test_keys_that_may_label_everything_are_named(
     tmp_path: Path, written: dict[str, str | list[str]], named: str | None
 ) -> None:
     for path, content in written.items():
@@ -314,13 +319,13 @@ def test_keys_that_keep_the_right_to_label_everything_are_named(
         ]
         text = content if isinstance(content, str) else json.dumps({"keys": keys})
         (tmp_path / path).write_text(text)
-    found = labels(tmp_path, "api_key")
-    assert [named in message for message in found if named] == [True] * bool(named)
-    assert len(found) == bool(named)
+    messages = check_labels(tmp_path, "api_key")
+    assert [named in message for message in messages if named] == [True] * bool(named)
+    assert len(messages) == bool(named)
     shutil.rmtree(tmp_path / "tools")
     assert (
-        labels(tmp_path, "api_key", "none") == []
-    ), "without a log there are no labels"
+        check_labels(tmp_path, "api_key", "none") == []
+    ), "there are no labels without a log"
 
 
 SIGN = """
@@ -335,16 +340,16 @@ for version in ("1", "2"):
 """
 
 
-def test_models_that_no_trusted_key_has_signed_are_named(
+def test_models_without_a_trusted_signature_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The project's own code verifies the signatures, where it is installed."""
+    """The project's own code verifies the signatures, if it is installed."""
     for path, content in render_tree(
         {"preset": "custom", "project_name": "Ice cream"}
     ).items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(content)
-    stored(tmp_path)
+    write_store(tmp_path)
     champion = {"version": "2", "manifest": "0" * 64, "since": "", "before": ["1"]}
     (tmp_path / "store/champion.json").write_text(json.dumps(champion))
     python = environment(template(), "ice_cream")
@@ -352,14 +357,14 @@ def test_models_that_no_trusted_key_has_signed_are_named(
     subprocess.run([str(python), "-c", SIGN], cwd=tmp_path, check=True)
     public = tmp_path / "signing" / "public.pem"
     public.write_text(public.read_text().replace("PUBLIC", "BROKEN"))
-    assert checked(tmp_path, "unsigned-model") == [], "nothing is installed"
+    assert run_check(tmp_path, "unsigned-model") == [], "nothing is installed"
     (tmp_path / ".venv").symlink_to(python.parent.parent)
     what = "no key that this project trusts has signed version "
-    assert checked(tmp_path, "unsigned-model") == [f"{what}1, 2"]
+    assert run_check(tmp_path, "unsigned-model") == [f"{what}1, 2"]
     public.write_text(public.read_text().replace("BROKEN", "PUBLIC"))
-    assert checked(tmp_path, "unsigned-model") == []
+    assert run_check(tmp_path, "unsigned-model") == []
     (tmp_path / "store/versions/1/manifest.json").write_bytes(b"{ }")
-    assert checked(tmp_path, "unsigned-model") == [f"{what}1"]
+    assert run_check(tmp_path, "unsigned-model") == [f"{what}1"]
 
 
 DEVELOPER = """{"keys": [
@@ -369,11 +374,11 @@ DEVELOPER = """{"keys": [
 
 
 def test_the_commands_that_give_callers_new_keys_are_named(tmp_path: Path) -> None:
-    """Not for the key of this machine's own commands, which stands in `.env`."""
+    """But not for the development key in `.env`, which the commands on this machine use."""
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / "keys.json").write_text(DEVELOPER)
     answers = {"auth": "api_key", "prediction_log": "sqlite", "project_name": "Tea"}
-    (cure,) = checked(tmp_path, "early-labels", "cure", **answers)
+    (cure,) = run_check(tmp_path, "early-labels", "cure", **answers)
     assert cure.startswith(
         "tea keys revoke shop && tea keys add shop; tea keys revoke till && tea keys add till (with --labels"
     )
@@ -406,16 +411,16 @@ CHAMPION = '{"version": "7", "before": []}'
         ),
     ],
 )
-def test_personal_columns_whose_values_are_listed_are_named(
+def test_personal_columns_with_listed_values_are_named(
     tmp_path: Path, written: dict[str, str], named: list[str]
 ) -> None:
     for path, content in written.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(content)
-    found = checked(tmp_path, "personal-values")
-    assert len(found) == len(named)
-    assert all(text in message for text, message in zip(named, found, strict=True))
-    assert "Ann" not in "".join(found)
+    messages = run_check(tmp_path, "personal-values")
+    assert len(messages) == len(named)
+    assert all(text in message for text, message in zip(named, messages, strict=True))
+    assert "Ann" not in "".join(messages)
 
 
 @pytest.mark.parametrize(
@@ -429,12 +434,14 @@ def test_personal_columns_whose_values_are_listed_are_named(
         ("# JWT_SECRET=a\n", False),
     ],
 )
-def test_tokens_that_keep_the_right_to_label_everything_are_named(
+def test_tokens_that_may_label_everything_are_named(
     tmp_path: Path, settings: str, named: bool
 ) -> None:
     (tmp_path / ".env").write_text(settings)
-    found = labels(tmp_path, "jwt")
-    assert ["LABEL_ROLE is not set" in message for message in found] == [True] * named
+    messages = check_labels(tmp_path, "jwt")
+    assert ["LABEL_ROLE is not set" in message for message in messages] == [
+        True
+    ] * named
 
 
 def test_without_the_list_of_owners_nothing_of_the_owners_is_called_edited(
@@ -453,7 +460,7 @@ def test_without_the_list_of_owners_nothing_of_the_owners_is_called_edited(
     assert [each["code"] for each in found] == ["conflict-marker"]
 
 
-def test_a_check_in_conflict_does_not_end_the_doctor(project: Path) -> None:
+def test_a_conflict_in_a_check_does_not_stop_the_doctor(project: Path) -> None:
     (project / "tools" / "doctor_labels.py").write_text(MARKED)
     assert [each.code for each in doctor.examine(project, network=False)] == [
         "conflict-marker"
@@ -464,24 +471,24 @@ def test_a_check_in_conflict_does_not_end_the_doctor(project: Path) -> None:
     ]
 
 
-def test_what_is_yours_or_shared_may_be_edited(project: Path) -> None:
+def test_edits_of_yours_and_shared_files_are_no_findings(project: Path) -> None:
     for path in git(project, "ls-files").splitlines():
         if doctor.owner(path) == "yours":
             (project / path).write_text("Mine.\n")
-    replaced("README.md", "## Two commands\n", "Mine.\n")(project)
-    assert found(project) == []
+    replace_text("README.md", "## Two commands\n", "Mine.\n")(project)
+    assert find_codes(project) == []
 
 
-def test_line_endings_are_no_edit(project: Path) -> None:
+def test_other_line_endings_are_no_edit(project: Path) -> None:
     text = (project / SLIPWAYS).read_bytes()
     (project / SLIPWAYS).write_bytes(text.replace(b"\n", b"\r\n"))
-    assert found(project) == []
+    assert find_codes(project) == []
 
 
-def test_without_the_network_nobody_is_asked(project: Path) -> None:
-    recorded("_src_path", "/nowhere/at/all")(project)
+def test_offline_the_template_is_not_asked(project: Path) -> None:
+    change_record("_src_path", "/nowhere/at/all")(project)
     shell(f"rm {SLIPWAYS}")(project)
-    assert found(project, network=False) == []
+    assert find_codes(project, network=False) == []
 
 
 def test_the_doctor_knows_the_owner_of_each_file() -> None:
@@ -497,42 +504,42 @@ def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_only_an_error_fails_and_json_tells_all(project: Path) -> None:
-    healthy = run(project, "--json")
-    assert healthy.returncode == 0
+def test_only_errors_fail_and_json_has_all_fields(project: Path) -> None:
+    passed = run(project, "--json")
+    assert passed.returncode == 0
     report = {"version": "1.2.0", "newest": "1.2.0", "findings": []}
-    assert json.loads(healthy.stdout) == report
-    recorded("_commit", "1.1.0")(project)
+    assert json.loads(passed.stdout) == report
+    change_record("_commit", "1.1.0")(project)
     warned = run(project, "--json")
     assert warned.returncode == 0
-    (told,) = json.loads(warned.stdout)["findings"]
-    assert told.keys() == {"code", "severity", "path", "message", "cure"}
-    assert (told["code"], told["severity"]) == ("behind", "warning")
+    (finding,) = json.loads(warned.stdout)["findings"]
+    assert finding.keys() == {"code", "severity", "path", "message", "cure"}
+    assert (finding["code"], finding["severity"]) == ("behind", "warning")
     shell(f"rm {SLIPWAYS}")(project)
     failed = run(project)
     assert failed.returncode == 1
     assert f"{SLIPWAYS}: your answers give it" in failed.stdout
 
 
-def test_what_is_yours_is_not_restored(project: Path) -> None:
+def test_restore_refuses_a_file_of_yours(project: Path) -> None:
     shell("echo mine >> params.yaml")(project)
     done = run(project, "--restore", "params.yaml")
     assert done.returncode == 1
     assert (project / "params.yaml").read_text("utf-8").endswith("mine\n")
 
 
-def test_it_looks_where_the_project_itself_is_broken(project: Path) -> None:
-    """A conflict in pyproject.toml or in the Makefile is told, and hides nothing."""
+def test_the_doctor_runs_in_a_broken_project(project: Path) -> None:
+    """A conflict in pyproject.toml or in the Makefile is reported, and hides no other finding."""
     for path in ("Makefile", "pyproject.toml"):
         (project / path).write_text(MARKED)
     shell(f"rm {SLIPWAYS}")(project)
     codes = ["conflict-marker", "conflict-marker", "missing-file"]
-    assert found(project) == codes
-    # As `make setup` leaves it on a machine without uv.
+    assert find_codes(project) == codes
+    # `make setup` installs uv here on a machine without it.
     fetched = project / ".tools" / "bin" / "uv"
     fetched.parent.mkdir(parents=True)
     fetched.symlink_to(str(shutil.which("uv")))
-    for command in without_make(project):
+    for command in commands_without_make(project):
         more = "--json" if "doctor" in command else "--help"
         words = ["sh", "-c", f"{command} {more}"]
         done = subprocess.run(
@@ -546,28 +553,28 @@ def test_it_looks_where_the_project_itself_is_broken(project: Path) -> None:
             assert [each["code"] for each in findings] == codes
 
 
-def without_make(project: Path) -> set[str]:
-    """The commands that the pages give a person whose make is broken."""
+def commands_without_make(project: Path) -> set[str]:
+    """Return the commands in the docs for a project with a broken Makefile."""
     command = re.compile(r"(?:^|`)([^`\n]*run tools/\w+\.py)", re.MULTILINE)
     guide = project / "docs" / "guide.md"
     unreleased = (ROOT / "CHANGELOG.md").read_text("utf-8").partition("\n## 0.2.0")[0]
     texts = [unreleased, *(p.read_text("utf-8") for p in (UPDATING, guide))]
     assert all(map(command.search, texts))
-    return {found for text in texts for found in command.findall(text)}
+    return {match for text in texts for match in command.findall(text)}
 
 
-def test_the_tools_run_the_copier_that_the_template_asks_for() -> None:
+def test_the_tools_require_the_copier_of_the_template() -> None:
     floor = settings()["_min_copier_version"]
     for name in ("doctor", "update"):
         text = (ROOT / "template" / "tools" / f"{name}.py").read_text("utf-8")
         assert f'# dependencies = ["copier>={floor},<10"]\n' in text
 
 
-def test_the_page_has_the_same_codes_and_cures() -> None:
+def test_the_docs_list_the_same_codes_and_cures() -> None:
     page = UPDATING.read_text("utf-8")
     assert (
         "| `early-labels` | warning |" in page
-    ), "what options add has cures of its own"
+    ), "the codes that options contribute are listed too"
     page = "".join(
         line for line in page.splitlines(True) if "`early-labels`" not in line
     )

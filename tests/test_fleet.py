@@ -1,4 +1,4 @@
-"""A fleet: where each repository stands, and updates that break neither it nor the others."""
+"""A fleet: the state of each repository, and updates in which no failure affects the others."""
 
 import json
 import shutil
@@ -12,8 +12,8 @@ import yaml
 from typer.testing import CliRunner
 
 from slipway.cli import app
-from slipway.doctor import doctor
-from slipway.tools import tool
+from slipway.doctor import load_doctor
+from slipway.tools import load_tool
 from tests import quick
 from tests.releases import Follower, Template, git
 from tests.rendering import ANSWERS_FILE
@@ -24,14 +24,14 @@ NAMES = ("plain", "edited", "answered", "conflicting", "broken")
 BRANCH = "slipway/update-1.1.0"
 CHANGES = """
 upgrading:
-  - {text: All know this.}
+  - {text: This concerns all.}
   - {text: Images moved., do: Mount again., when: {container: docker}}
 """
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a doctor says, as the one of each project would."""
+    """A finding as the real doctor reports it."""
 
     code: str
     severity: str = "warning"
@@ -40,14 +40,14 @@ class Finding:
     cure: str = "make update"
 
 
-def found_old(project: Path, *, network: bool = True) -> list[Finding]:
-    """A doctor that looks at one thing: no lock is asked for, nothing is rendered."""
-    new = "A new line." in (project / "README.md").read_text()
-    return [] if new else [Finding("behind")]
+def examine_readme(project: Path, *, network: bool = True) -> list[Finding]:
+    """Stand in for the doctor: read one file, without locking or rendering."""
+    updated = "A new line." in (project / "README.md").read_text()
+    return [] if updated else [Finding("behind")]
 
 
 class Fleet:
-    """Bare repositories, as a host has them, and the list that names them."""
+    """Bare repositories, as on a git host, and the file that lists them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -70,14 +70,14 @@ class Fleet:
         assert done.exit_code == status, done.output
         return done.output
 
-    def told(self, *words: str, status: int = 0) -> dict[str, Any]:
-        """What it prints as JSON, by the repository's name."""
+    def call_json(self, *words: str, status: int = 0) -> dict[str, Any]:
+        """Return the JSON output, by the repository's name."""
         rows = json.loads(self.call("--json", *words, status=status))
         return {Path(row["repository"]).stem: row for row in rows}
 
 
 def edit(project: Follower, name: str) -> None:
-    """What makes each of them what it is called."""
+    """Edit a project as its name says."""
     match name:
         case "edited":
             project.append("README.md", "\nOurs.\n")
@@ -89,21 +89,21 @@ def edit(project: Follower, name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(default_gitconfig: object) -> Iterator[Path]:
-    """Five projects that follow 1.0.0, of a template that is at 1.1.0; kept as they are."""
+def five_projects(default_gitconfig: object) -> Iterator[Path]:
+    """Five projects that follow 1.0.0 of a template with a release 1.1.0, and a copy to restore them from."""
     with quick.folder() as folder:
-        yield five(Path(folder))
+        yield create_five(Path(folder))
 
 
-def five(folder: Path) -> Path:
+def create_five(folder: Path) -> Path:
     fleet = folder / "fleet"
     fleet.mkdir()
     template = Template(fleet / "template")
     template.keep("Dockerfile", "LICENSE", "README.md")
     template.release("1.0.0")
     for name in NAMES:
-        given = {"container": "docker"} if name == "answered" else {}
-        project = Follower(template, folder / name, preset="starter", **given)
+        answers = {"container": "docker"} if name == "answered" else {}
+        project = Follower(template, folder / name, preset="starter", **answers)
         edit(project, name)
         if project.changed():
             project.commit("ours")
@@ -112,45 +112,45 @@ def five(folder: Path) -> Path:
     template.replace("template/README.md.jinja", "\n\n", "\n\nA new line.\n\n")
     template.write("docs/changes/1.1.0.yml", CHANGES)
     template.release("1.1.0")
-    shutil.copytree(fleet, folder / "kept")
+    shutil.copytree(fleet, folder / "backup")
     return folder
 
 
 @pytest.fixture
-def fleet(made: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
-    """The same again for each test, where the projects know their template to be."""
-    shutil.rmtree(made / "fleet")
-    shutil.copytree(made / "kept", made / "fleet")
-    # The doctor remembers a template's releases as long as it is loaded.
-    tool.cache_clear()
-    monkeypatch.setattr(doctor(), "examine", found_old)
-    fleet = Fleet(made / "fleet")
+def fleet(five_projects: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    """The five projects, restored at the path that their answers record."""
+    shutil.rmtree(five_projects / "fleet")
+    shutil.copytree(five_projects / "backup", five_projects / "fleet")
+    # The doctor caches a template's releases for as long as it is loaded.
+    load_tool.cache_clear()
+    monkeypatch.setattr(load_doctor(), "examine", examine_readme)
+    fleet = Fleet(five_projects / "fleet")
     fleet.write(*(f"{name}.git" for name in NAMES))
     return fleet
 
 
-def test_it_says_where_each_stands(fleet: Fleet) -> None:
-    told = fleet.told(status=1)
-    plain = told["plain"]
+def test_the_state_of_each_repository_is_reported(fleet: Fleet) -> None:
+    results = fleet.call_json(status=1)
+    plain = results["plain"]
     assert (plain["version"], plain["newest"], plain["behind"]) == ("1.0.0", "1.1.0", 1)
     assert (plain["preset"], plain["differs"]) == ("starter", {})
-    assert [found["code"] for found in plain["findings"]] == ["behind"]
-    assert told["answered"]["differs"] == {"container": "docker"}
-    assert "cannot be read" in told["broken"]["trouble"]
-    assert [name for name in NAMES if told[name]["trouble"]] == ["broken"]
+    assert [finding["code"] for finding in plain["findings"]] == ["behind"]
+    assert results["answered"]["differs"] == {"container": "docker"}
+    assert "cannot be read" in results["broken"]["trouble"]
+    assert [name for name in NAMES if results[name]["trouble"]] == ["broken"]
 
 
-def test_the_doctor_that_it_asks_is_the_one_of_each_project(
+def test_the_real_doctor_reports_its_findings(
     fleet: Fleet,
 ) -> None:
-    tool.cache_clear()
+    load_tool.cache_clear()
     fleet.write("plain.git")
-    (found,) = (row["findings"] for row in fleet.told().values())
-    assert [each["code"] for each in found] == ["stale-lock", "behind"]
-    assert found[0]["cure"] == "uv lock"
+    (findings,) = (row["findings"] for row in fleet.call_json().values())
+    assert [each["code"] for each in findings] == ["stale-lock", "behind"]
+    assert findings[0]["cure"] == "uv lock"
 
 
-def test_people_read_a_table(fleet: Fleet) -> None:
+def test_the_default_output_is_a_table(fleet: Fleet) -> None:
     lines = fleet.call(status=1).splitlines()
     (plain,) = (line for line in lines if "plain.git" in line)
     assert plain.split()[1:] == ["1.0.0", "1", "starter", "behind"]
@@ -159,16 +159,16 @@ def test_people_read_a_table(fleet: Fleet) -> None:
     assert lines[-1] == "5 repositories, 1 failed"
 
 
-def test_it_changes_nothing_unless_told(fleet: Fleet) -> None:
+def test_nothing_changes_without_update(fleet: Fleet) -> None:
     before = {name: fleet.refs(name) for name in NAMES}
     fleet.call(status=1)
     assert {name: fleet.refs(name) for name in NAMES} == before
 
 
-def test_an_update_is_a_branch_and_trouble_stays_where_it_is(fleet: Fleet) -> None:
+def test_an_update_is_a_branch_and_a_failure_affects_no_other(fleet: Fleet) -> None:
     before = {name: fleet.show(name, "README.md", "main") for name in NAMES}
-    told = fleet.told("--update", status=1)
-    assert {name: row["outcome"] for name, row in told.items()} == {
+    results = fleet.call_json("--update", status=1)
+    assert {name: row["outcome"] for name, row in results.items()} == {
         "plain": "updated",
         "edited": "updated",
         "answered": "updated",
@@ -180,13 +180,13 @@ def test_an_update_is_a_branch_and_trouble_stays_where_it_is(fleet: Fleet) -> No
         assert "A new line." in fleet.show(name, "README.md")
         assert yaml.safe_load(fleet.show(name, ANSWERS_FILE))["_commit"] == "1.1.0"
     assert fleet.show("edited", "README.md").endswith("\nOurs.\n")
-    assert told["conflicting"]["conflicts"] == ["README.md"]
+    assert results["conflicting"]["conflicts"] == ["README.md"]
     shown = fleet.show("conflicting", "README.md")
     assert "<<<<<<< yours, hunk 1\n" in shown and ">>>>>>> Slipway 1.1.0" in shown
     message = git(fleet.folder / "conflicting.git", "log", "-1", "--format=%B", BRANCH)
     assert message.startswith("Update the template from 1.0.0 to 1.1.0\n")
     assert "- README.md" in message and "make update FINISH=1" in message
-    assert "What behaves differently:\n\n- All know this.\n" in message
+    assert "What behaves differently:\n\n- This concerns all.\n" in message
     assert "on other answers (1)" in message and "Images" not in message
     bare = fleet.folder / "answered.git"
     answered = git(bare, "log", "-1", "--format=%B", BRANCH)
@@ -196,7 +196,7 @@ def test_an_update_is_a_branch_and_trouble_stays_where_it_is(fleet: Fleet) -> No
     assert {name: fleet.show(name, "README.md", "main") for name in NAMES} == before
 
 
-def test_a_second_time_nothing_is_done_twice(fleet: Fleet) -> None:
+def test_a_repeated_update_skips_what_is_done(fleet: Fleet) -> None:
     fleet.write("plain.git")
     fleet.call("--update")
     bare = fleet.folder / "plain.git"
@@ -204,9 +204,9 @@ def test_a_second_time_nothing_is_done_twice(fleet: Fleet) -> None:
     git(bare, "branch", "--quiet", "--delete", "--force", BRANCH)
     git(fleet.folder / "edited.git", "branch", BRANCH, "main")
     fleet.write("plain.git", "edited.git")
-    told = fleet.told("--update")
-    assert told["plain"]["outcome"] == "current"
-    assert told["edited"]["outcome"] == "waiting"
+    results = fleet.call_json("--update")
+    assert results["plain"]["outcome"] == "current"
+    assert results["edited"]["outcome"] == "waiting"
     assert fleet.show("edited", "README.md") == fleet.show(
         "edited", "README.md", "main"
     )
@@ -225,40 +225,40 @@ def test_a_wave_that_is_not_clean_is_the_last(
     fleet: Fleet, order: tuple[str, ...], outcomes: tuple[str, ...]
 ) -> None:
     fleet.write(*(f"{name}.git" for name in order))
-    told = fleet.told("--update", "--wave", "1", status=1)
-    assert tuple(told[name]["outcome"] for name in order) == outcomes
-    held = [name for name in order if told[name]["outcome"] == "held back"]
+    results = fleet.call_json("--update", "--wave", "1", status=1)
+    assert tuple(results[name]["outcome"] for name in order) == outcomes
+    held = [name for name in order if results[name]["outcome"] == "held back"]
     assert not any(BRANCH in fleet.refs(name) for name in held)
 
 
-def test_one_that_cannot_be_reached_stops_no_other(fleet: Fleet) -> None:
+def test_an_unreachable_repository_stops_no_other(fleet: Fleet) -> None:
     fleet.write("# ours", "", "nowhere.git", "plain.git  # the first", "file:///no.git")
-    told = fleet.told(status=1)
-    assert "nowhere.git' does not exist" in told["nowhere"]["trouble"]
-    assert told["no"]["trouble"].startswith("git clone: ")
-    assert told["plain"]["version"] == "1.0.0"
+    results = fleet.call_json(status=1)
+    assert "nowhere.git' does not exist" in results["nowhere"]["trouble"]
+    assert results["no"]["trouble"].startswith("git clone: ")
+    assert results["plain"]["version"] == "1.0.0"
     shutil.move(fleet.template.folder, fleet.folder / "gone")
-    tool.cache_clear()
-    assert "cannot be reached: " in fleet.told(status=1)["plain"]["trouble"]
+    load_tool.cache_clear()
+    assert "cannot be reached: " in fleet.call_json(status=1)["plain"]["trouble"]
 
 
-def test_what_nobody_foresaw_stops_no_other(
+def test_an_unexpected_error_stops_no_other(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def helpless(project: Path, *, network: bool = True) -> list[Finding]:
+    def fail(project: Path, *, network: bool = True) -> list[Finding]:
         raise KeyError("cure")
 
-    monkeypatch.setattr(doctor(), "examine", helpless)
+    monkeypatch.setattr(load_doctor(), "examine", fail)
     fleet.write("plain.git", "edited.git")
-    told = fleet.told(status=1)
-    assert {row["trouble"] for row in told.values()} == {"KeyError: 'cure'"}
+    results = fleet.call_json(status=1)
+    assert {row["trouble"] for row in results.values()} == {"KeyError: 'cure'"}
 
 
-def test_one_that_follows_no_release_says_so(fleet: Fleet) -> None:
+def test_a_project_that_follows_no_release_is_reported(fleet: Fleet) -> None:
     git(fleet.template.folder, "tag", "--delete", "1.0.0")
     fleet.write("plain.git")
-    trouble = fleet.told(status=1)["plain"]["trouble"]
-    assert trouble.startswith("it follows 1.0.0, which is no release of ")
+    trouble = fleet.call_json(status=1)["plain"]["trouble"]
+    assert trouble.startswith("it follows 1.0.0, which is not a release of ")
 
 
 def test_migrations_run_only_when_trusted(fleet: Fleet) -> None:
@@ -266,15 +266,15 @@ def test_migrations_run_only_when_trusted(fleet: Fleet) -> None:
     fleet.template.replace("copier.yml", "_migrations: []", migration)
     fleet.template.release("1.2.0")
     fleet.write("plain.git")
-    told = fleet.told("--update", status=1)["plain"]
-    assert told["outcome"] == "failed"
-    assert "--trust" in told["said"]
+    results = fleet.call_json("--update", status=1)["plain"]
+    assert results["outcome"] == "failed"
+    assert "--trust" in results["said"]
     assert fleet.refs("plain") == {"main"}
-    assert fleet.told("--update", "--trust")["plain"]["outcome"] == "updated"
+    assert fleet.call_json("--update", "--trust")["plain"]["outcome"] == "updated"
     assert fleet.show("plain", "moved.txt", "slipway/update-1.2.0") == ""
 
 
-def test_a_lock_that_is_kept_is_renewed(
+def test_a_committed_lock_is_refreshed(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uv = fleet.folder / "bin" / "uv"
@@ -291,43 +291,45 @@ def test_a_lock_that_is_kept_is_renewed(
     fleet.template.replace("template/pyproject.toml.jinja", "typer>=", "typer>=0,>=")
     fleet.template.release("1.1.1")
     fleet.write("plain.git")
-    assert fleet.told("--update")["plain"]["said"] == ""
+    assert fleet.call_json("--update")["plain"]["said"] == ""
     assert fleet.show("plain", "uv.lock", "slipway/update-1.1.1") == "renewed\n"
     uv.write_text("#!/bin/sh\necho no such package >&2\nexit 1\n")
     git(fleet.folder / "plain.git", "branch", "-D", "slipway/update-1.1.1")
-    told = fleet.told("--update")["plain"]
-    assert told["said"] == "uv.lock is old: no such package"
+    results = fleet.call_json("--update")["plain"]
+    assert results["said"] == "uv.lock is out of date: no such package"
 
 
 def test_a_fleet_moves_to_a_fork(fleet: Fleet) -> None:
     fork = forked(fleet.template, fleet.folder / "fork")
     fleet.write("plain.git", "answered.git")
-    told = fleet.told("--update", "--from", str(fork.folder))
+    results = fleet.call_json("--update", "--from", str(fork.folder))
     branch = "slipway/update-1.1.0.1"
     for name in ("plain", "answered"):
         answers = yaml.safe_load(fleet.show(name, ANSWERS_FILE, branch))
         assert answers["_src_path"] == str(fork.folder)
         assert answers["_commit"] == "1.1.0.1"
-        assert answers["licence"] == told[name]["answers"]["licence"] == "proprietary"
-        assert "LICENSE" in told[name]["removed"]
-    assert told["plain"]["answers"]["container"] == "docker"
+        assert (
+            answers["licence"] == results[name]["answers"]["licence"] == "proprietary"
+        )
+        assert "LICENSE" in results[name]["removed"]
+    assert results["plain"]["answers"]["container"] == "docker"
     assert "registry.example.com" in fleet.show("answered", "Dockerfile", branch)
 
 
 @pytest.mark.parametrize(
-    ("words", "text", "sentence"),
+    ("words", "text", "message"),
     [
-        ((), "", "names no repository"),
-        ((), "# none\n", "names no repository"),
-        ((), None, "is no file"),
-        (("--wave", "2"), "plain.git\n", "go with --update"),
-        (("--trust",), "plain.git\n", "go with --update"),
+        ((), "", "lists no repository"),
+        ((), "# none\n", "lists no repository"),
+        ((), None, "is not a file"),
+        (("--wave", "2"), "plain.git\n", "require --update"),
+        (("--trust",), "plain.git\n", "require --update"),
     ],
 )
-def test_what_makes_no_sense_is_refused(
-    fleet: Fleet, words: tuple[str, ...], text: str | None, sentence: str
+def test_an_invalid_call_is_refused(
+    fleet: Fleet, words: tuple[str, ...], text: str | None, message: str
 ) -> None:
     fleet.list.unlink()
     if text is not None:
         fleet.list.write_text(text)
-    assert sentence in fleet.call(*words, status=1)
+    assert message in fleet.call(*words, status=1)

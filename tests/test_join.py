@@ -1,4 +1,4 @@
-"""A repository that exists joins: nothing of theirs changes, and what collides is told."""
+"""An existing repository joins: its own files stay unchanged, and each collision comes with advice."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from slipway.cli import app
-from slipway.join import BESIDE, BRANCH
+from slipway.join import BRANCH, SUFFIX
 from slipway.project import CHECKOUT
 from tests import quick
 from tests.releases import Template, git
@@ -22,7 +22,7 @@ THEIRS = {
     ".github/workflows/ci.yml": "on: push\n",
     ".github/workflows/docs.yml": "on: push\n",
     ".gitignore": "*.csv\n/notebooks/\n/data/\n",
-    "README.md": "# Shop\n\nOurs since 2019.\n",
+    "README.md": "# Shop\n\nFounded in 2019.\n",
     "docs": "a file\n",
     "makefile": "all:\n\ttrue\n",
     "pyproject.toml": '[project]\nname = "shop"\nversion = "3.1"\n',
@@ -30,8 +30,8 @@ THEIRS = {
     "src/shop/model.py": "def price() -> int:\n    return 1\n",
     "src/shop/till.py": "OPEN = True\n",
 }
-NOT_TRACKED = {"data/demo.py": "SECRET = 1\n"}
-WORDS = ["--defaults", "--data", "project_name=Shop", "--data", "preset=starter"]
+IGNORED = {"data/demo.py": "SECRET = 1\n"}
+ANSWERS = ["--defaults", "--data", "project_name=Shop", "--data", "preset=starter"]
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def shop(tmp_path: Path) -> Path:
     write(shop, THEIRS)
     git(shop, "init", "--quiet", "--initial-branch=trunk")
     commit(shop, "theirs")
-    write(shop, NOT_TRACKED)
+    write(shop, IGNORED)
     return shop
 
 
@@ -63,53 +63,55 @@ def commit(folder: Path, message: str) -> None:
 
 
 def join(template: Template, path: Path | str, status: int = 0) -> str:
-    words = ["join", "--from", str(template.folder), str(path), "--", *WORDS]
+    words = ["join", "--from", str(template.folder), str(path), "--", *ANSWERS]
     done = CliRunner(env={"COLUMNS": "200"}).invoke(app, words)
     assert done.exit_code == status, done.output
     return done.output
 
 
-def theirs(folder: Path) -> dict[str, str]:
-    return {path: (folder / path).read_text() for path in THEIRS | NOT_TRACKED}
+def read_theirs(folder: Path) -> dict[str, str]:
+    return {path: (folder / path).read_text() for path in THEIRS | IGNORED}
 
 
-def test_theirs_stays_and_ours_lies_beside_it(template: Template, shop: Path) -> None:
-    said = join(template, shop)
-    assert theirs(shop) == THEIRS | NOT_TRACKED
+def test_their_files_stay_and_slipways_are_added(
+    template: Template, shop: Path
+) -> None:
+    printed = join(template, shop)
+    assert read_theirs(shop) == THEIRS | IGNORED
     assert git(shop, "status", "--porcelain") == ""
     assert git(shop, "branch", "--show-current").strip() == BRANCH
     answers = {"project_name": "Shop", "preset": "starter"}
-    made = render_tree(answers)
-    ours = {path for path in tree(shop) if not path.startswith(".git/")}
-    ours -= THEIRS.keys() | NOT_TRACKED.keys()
-    assert {path.replace(BESIDE, "") for path in ours} == made.keys()
-    for path in ours - {ANSWERS_FILE}:
-        assert (shop / path).read_bytes() == made[path.replace(BESIDE, "")], path
-    assert f"{len(ours)} files came" in said
+    rendered = render_tree(answers)
+    added = {path for path in tree(shop) if not path.startswith(".git/")}
+    added -= THEIRS.keys() | IGNORED.keys()
+    assert {path.replace(SUFFIX, "") for path in added} == rendered.keys()
+    for path in added - {ANSWERS_FILE}:
+        assert (shop / path).read_bytes() == rendered[path.replace(SUFFIX, "")], path
+    assert f"{len(added)} files were added" in printed
 
 
-def test_each_collision_is_told_with_what_to_do(template: Template, shop: Path) -> None:
-    said = " ".join(join(template, shop).split())
+def test_each_collision_comes_with_advice(template: Template, shop: Path) -> None:
+    printed = " ".join(join(template, shop).split())
     for path, what in {
-        "pyproject.toml": "take ours, and put into it what is yours: dependencies under [project]",
-        "README.md": "keep yours",
-        "Makefile": "put our verbs into yours",
-        ".gitignore": "add our lines to yours",
-        ".github/workflows/ci.yml": "rename yours if it shall run on",
-        ".github/workflows/docs.yml": "it runs beside ours",
-        "data/demo.py": "compare the two",
-        "docs": "it is in the way of a folder of ours",
-        "notebooks/explore.ipynb": ".gitignore leaves it out by /notebooks/",
+        "pyproject.toml": "take Slipway's file, then add your dependencies under [project]",
+        "README.md": "keep your file",
+        "Makefile": "add Slipway's targets to your file",
+        ".gitignore": "add Slipway's lines to your file",
+        ".github/workflows/ci.yml": "take Slipway's file, and rename yours first if it must keep running",
+        ".github/workflows/docs.yml": "it runs in addition to Slipway's workflows",
+        "data/demo.py": "compare the two files",
+        "docs": "Slipway needs a folder of this name",
+        "notebooks/explore.ipynb": ".gitignore ignores it by /notebooks/",
         "pytest.ini": "it is read instead of pyproject.toml",
-        "src/shop/model.py": "keep yours under another name",
+        "src/shop/model.py": "keep your file under another name",
     }.items():
-        assert f"{path} {what}" in said
+        assert f"{path} {what}" in printed
         message = git(shop, "show", "--no-patch", "--format=%B", BRANCH)
         assert f"\n{path}: {what}" in message
-    assert "till.py" not in said
+    assert "till.py" not in printed
 
 
-def test_switching_back_undoes_it(template: Template, shop: Path) -> None:
+def test_switching_back_undoes_the_join(template: Template, shop: Path) -> None:
     before = tree(shop)
     join(template, shop)
     git(shop, "switch", "--quiet", "-")
@@ -122,14 +124,12 @@ def test_switching_back_undoes_it(template: Template, shop: Path) -> None:
     assert after == before
 
 
-def test_updates_reach_it_and_keep_what_is_theirs(
-    template: Template, shop: Path
-) -> None:
+def test_later_updates_keep_their_files(template: Template, shop: Path) -> None:
     join(template, shop)
-    git(shop, "mv", "--force", f"pyproject.toml{BESIDE}", "pyproject.toml")
-    git(shop, "rm", "--quiet", f"README.md{BESIDE}")
+    git(shop, "mv", "--force", f"pyproject.toml{SUFFIX}", "pyproject.toml")
+    git(shop, "rm", "--quiet", f"README.md{SUFFIX}")
     git(shop, "mv", "docs", "docs.txt")
-    git(shop, "mv", f"docs{BESIDE}", "docs")
+    git(shop, "mv", f"docs{SUFFIX}", "docs")
     commit(shop, "settled")
     template.replace("template/README.md.jinja", "\n\n", "\n\nA new line.\n\n")
     template.replace("template/pyproject.toml.jinja", "testpaths", "# New.\ntestpaths")
@@ -137,9 +137,9 @@ def test_updates_reach_it_and_keep_what_is_theirs(
     copier.run_update(shop, defaults=True, overwrite=True, quiet=True)
     assert yaml.safe_load((shop / ANSWERS_FILE).read_text())["_commit"] == "1.1.0"
     assert "# New.\ntestpaths" in (shop / "pyproject.toml").read_text()
-    assert "Ours since 2019." in (shop / "README.md").read_text()
+    assert "Founded in 2019." in (shop / "README.md").read_text()
     for path in ("src/shop/model.py", "src/shop/till.py", "data/demo.py"):
-        assert (shop / path).read_text() == (THEIRS | NOT_TRACKED)[path]
+        assert (shop / path).read_text() == (THEIRS | IGNORED)[path]
 
 
 def test_nothing_is_written_through_a_link(
@@ -150,16 +150,14 @@ def test_nothing_is_written_through_a_link(
     (shop / "tests").symlink_to(outside)
     (shop / "params.yaml").symlink_to(outside / "nothing.yaml")
     commit(shop, "a link")
-    said = " ".join(join(template, shop).split())
-    assert "tests it is in the way of a folder of ours: rename it" in said
-    assert "params.yaml compare the two" in said
-    assert (shop / f"tests{BESIDE}" / "conftest.py").is_file()
+    printed = " ".join(join(template, shop).split())
+    assert "tests Slipway needs a folder of this name: rename yours" in printed
+    assert "params.yaml compare the two files" in printed
+    assert (shop / f"tests{SUFFIX}" / "conftest.py").is_file()
     assert not list(outside.iterdir())
 
 
-def test_a_file_that_is_the_same_collides_with_nothing(
-    template: Template, shop: Path
-) -> None:
+def test_an_identical_file_is_no_collision(template: Template, shop: Path) -> None:
     text = (CHECKOUT / "examples" / "starter" / ".pre-commit-config.yaml").read_text()
     write(shop, {".pre-commit-config.yaml": text})
     commit(shop, "the same")
@@ -167,22 +165,22 @@ def test_a_file_that_is_the_same_collides_with_nothing(
 
 
 @pytest.mark.parametrize(
-    ("state", "sentence"),
+    ("state", "message"),
     [
-        ("dirty", "has changes that are not committed"),
-        ("untracked", "has changes that are not committed"),
-        ("no commit", "is no git repository with a commit"),
-        ("no repository", "is no git repository with a commit"),
-        ("inside", "lies inside the repository"),
-        ("nowhere", "is no folder"),
+        ("dirty", "has uncommitted changes"),
+        ("untracked", "has uncommitted changes"),
+        ("no commit", "is not a git repository with a commit"),
+        ("no repository", "is not a git repository with a commit"),
+        ("inside", "is inside the repository"),
+        ("nowhere", "is not a folder"),
         ("template", "is the template itself"),
-        ("joined", "follows a template already"),
-        ("branch", f"has a branch {BRANCH} already"),
-        ("beside", f"README.md{BESIDE} is there already"),
+        ("joined", "already follows a template"),
+        ("branch", f"already has a branch {BRANCH}"),
+        ("suffix", f"README.md{SUFFIX} exists already"),
     ],
 )
-def test_what_cannot_join_is_refused_and_left_alone(
-    template: Template, shop: Path, state: str, sentence: str
+def test_a_refused_repository_is_unchanged(
+    template: Template, shop: Path, state: str, message: str
 ) -> None:
     path = shop
     match state:
@@ -206,11 +204,11 @@ def test_what_cannot_join_is_refused_and_left_alone(
             commit(shop, "joined")
         case "branch":
             git(shop, "branch", BRANCH)
-        case "beside":
-            write(shop, {f"README.md{BESIDE}": "mine\n"})
-            commit(shop, "beside")
+        case "suffix":
+            write(shop, {f"README.md{SUFFIX}": "mine\n"})
+            commit(shop, "suffix")
     before = tree(shop / "src"), git(shop, "for-each-ref"), git(shop, "status", "-s")
-    assert sentence in " ".join(join(template, path, status=1).split())
+    assert message in " ".join(join(template, path, status=1).split())
     after = tree(shop / "src"), git(shop, "for-each-ref"), git(shop, "status", "-s")
     assert after == before
     assert git(shop, "worktree", "list").count("\n") == 1
@@ -219,10 +217,10 @@ def test_what_cannot_join_is_refused_and_left_alone(
 def test_copier_alone_asks_about_each_file_keeps_or_overwrites_it(
     template: Template, shop: Path
 ) -> None:
-    """As docs/forking.md says of doing without `join`."""
+    """docs/forking.md says this about joining without the command."""
     git(shop, "mv", "docs", "docs.txt")
     commit(shop, "out of the way")
-    command = [sys.executable, "-W", "ignore", "-m", "copier", "copy", *WORDS]
+    command = [sys.executable, "-W", "ignore", "-m", "copier", "copy", *ANSWERS]
     command += ["--quiet", str(template.folder), str(shop)]
     files = (shop / "README.md", shop / "src" / "shop" / "model.py")
     before = [file.read_text() for file in files]
@@ -236,7 +234,7 @@ def test_copier_alone_asks_about_each_file_keeps_or_overwrites_it(
         )
         return done.returncode
 
-    assert run() != 0  # it asks, and nobody answers
+    assert run() != 0  # it asks, and stdin is closed
     assert [file.read_text() for file in files] == before
     assert run("--skip=*") == 0
     assert [file.read_text() for file in files] == before

@@ -1,4 +1,4 @@
-"""`make update`, as its tool runs: it refuses before anything changes, and tells what came."""
+"""`make update` and its tool: it refuses before anything changes, and reports what changed."""
 
 import os
 import re
@@ -34,12 +34,13 @@ LOGDB = f"src/{PACKAGE}/kit/serve/logdb.py"
 
 @pytest.fixture(scope="module")
 def releases(default_gitconfig: object) -> Iterator[tuple[Template, Path]]:
-    """1.0.0, 1.1.0 with other texts and a file less, and a project of the first."""
+    """A template with 1.0.0 and 1.1.0, and a project of the first."""
     with quick.folder() as folder:
-        yield two(Path(folder))
+        yield create_releases(Path(folder))
 
 
-def two(folder: Path) -> tuple[Template, Path]:
+def create_releases(folder: Path) -> tuple[Template, Path]:
+    """Create a template with two releases that differ in texts, an added and a removed file; and a project."""
     template = Template(folder / "template")
     template.keep("LICENSE", "Makefile", "README.md", "docs/", "tools/", LOGDB)
     leaving = template.folder / "template" / "docs" / "leaving.md"
@@ -73,20 +74,19 @@ def template(releases: tuple[Template, Path]) -> Template:
 
 @pytest.fixture
 def project(releases: tuple[Template, Path], tmp_path: Path) -> Path:
-    made = shutil.copytree(releases[1], tmp_path / "project", symlinks=True)
-    return Path(made)
+    return Path(shutil.copytree(releases[1], tmp_path / "project", symlinks=True))
 
 
-def machine(folder: Path, tests: str) -> Mapping[str, str]:
-    """The machine's settings, with a uv whose `run` does something else: tests take minutes."""
+def environment_with(folder: Path, tests: str) -> Mapping[str, str]:
+    """Return an environment with a uv that runs this command instead of the project's tests, which take minutes."""
     stand_in, real = folder / "uv", shutil.which("uv")
     stand_in.write_text(f'#!/bin/sh\n[ "$1" = run ] && {tests}\nexec {real} "$@"')
     stand_in.chmod(0o755)
     return {**os.environ, "UV": str(stand_in)}
 
 
-def broken(folder: Path, command: str) -> str:
-    """A PATH on which git breaks down when it is asked for one thing."""
+def path_with_broken_git(folder: Path, command: str) -> str:
+    """Return a PATH with a git that fails for one command."""
     (folder / "bin").mkdir()
     file, real = folder / "bin" / "git", shutil.which("git")
     script = f'#!/bin/sh\ncase "$*" in {command}) exit 99 ;; esac\nexec {real} "$@"\n'
@@ -103,7 +103,7 @@ def update(
         check=False,
         cwd=project,
         env={
-            **machine(project.parent, tests),
+            **environment_with(project.parent, tests),
             "PATH": path or os.environ["PATH"],
         },
         stdout=subprocess.PIPE,
@@ -112,8 +112,8 @@ def update(
     )
 
 
-def state(project: Path) -> tuple[str, str, dict[str, bytes]]:
-    """All that an update could change: the commit, the index and the files."""
+def read_state(project: Path) -> tuple[str, str, dict[str, bytes]]:
+    """Return everything that an update could change: the commit, the index and the files."""
     kept = {
         path.relative_to(project).as_posix(): path.read_bytes()
         for path in project.rglob("*")
@@ -146,7 +146,7 @@ def record(project: Path, name: str, value: str) -> None:
     commit(project)
 
 
-def test_what_was_exported_of_the_lock_is_exported_anew(project: Path) -> None:
+def test_the_exported_requirements_are_refreshed(project: Path) -> None:
     write(project, "requirements.txt", "old==1\n")
     commit(project)
     assert update(project).returncode == 0
@@ -155,10 +155,10 @@ def test_what_was_exported_of_the_lock_is_exported_anew(project: Path) -> None:
     assert "old==1" not in exported
 
 
-def test_what_came_is_told(project: Path) -> None:
+def test_the_report_lists_what_changed(project: Path) -> None:
     done = update(project)
     assert done.returncode == 0, done.stdout
-    for told in (
+    for text in (
         "Slipway 1.0.0 → 1.1.0",
         "- changed: README.md\n",
         "- added: docs/coming.md\n",
@@ -173,24 +173,26 @@ def test_what_came_is_told(project: Path) -> None:
         "git commit --message 'Slipway 1.0.0 → 1.1.0'",
         "To go back: git reset --hard && git clean -d --force",
     ):
-        assert told in done.stdout
-    told = done.stdout
-    assert told.index("What to do") < told.index("differently") < told.index("came:")
-    for other in ("The first thing", "Not yet", "Tokens", "A third thing"):
-        assert other not in told
+        assert text in done.stdout
+    output = done.stdout
+    assert (
+        output.index("What to do") < output.index("differently") < output.index("came:")
+    )
+    for absent in ("The first thing", "Not yet", "Tokens", "A third thing"):
+        assert absent not in output
     commit(project)
     assert "Nothing to do" in update(project).stdout
 
 
-def test_the_way_back_leads_back(project: Path) -> None:
-    before = state(project)
-    told = update(project).stdout
-    back = told.partition("To go back: ")[2].strip()
+def test_the_printed_command_undoes_the_update(project: Path) -> None:
+    before = read_state(project)
+    output = update(project).stdout
+    back = output.partition("To go back: ")[2].strip()
     subprocess.run(["bash", "-ec", back], cwd=project, check=True)
-    assert state(project) == before
+    assert read_state(project) == before
 
 
-def test_a_conflict_is_told_and_nothing_is_lost(project: Path) -> None:
+def test_a_conflict_is_reported_and_nothing_is_lost(project: Path) -> None:
     edit(project, "README.md", "## Two commands", "## My two commands")
     done = update(project)
     assert done.returncode == 1
@@ -202,13 +204,13 @@ def test_a_conflict_is_told_and_nothing_is_lost(project: Path) -> None:
     assert "## My two commands" in text and "## The two commands" in text
 
 
-def test_tests_that_fail_are_told(project: Path) -> None:
+def test_failing_tests_are_reported(project: Path) -> None:
     done = update(project, tests="exit 1")
     assert done.returncode == 1
     assert "The tests: failed." in done.stdout
 
 
-def test_an_edited_file_that_a_release_removes_is_named(project: Path) -> None:
+def test_an_edited_file_that_the_release_removes_is_named(project: Path) -> None:
     edit(project, "docs/leaving.md", "It leaves.", "It stays.")
     done = update(project)
     head = git(project, "rev-parse", "--short", "HEAD").strip()
@@ -217,14 +219,16 @@ def test_an_edited_file_that_a_release_removes_is_named(project: Path) -> None:
     assert "It stays." in subprocess.check_output(way, shell=True, cwd=project).decode()
 
 
-def test_settings_with_another_name_are_named_but_not_their_values(
+def test_renamed_settings_are_named_without_their_values(
     project: Path,
 ) -> None:
     write(project, ".env", "HOST=0.0.0.0\nPORT=8123\n")
-    told = update(project).stdout
+    output = update(project).stdout
     line = "2. .env, line 2: PORT is now LISTEN_PORT: rename it.\n"
-    assert told.index("What to do:") < told.index(line) < told.index("differently:")
-    assert "8123" not in told
+    assert (
+        output.index("What to do:") < output.index(line) < output.index("differently:")
+    )
+    assert "8123" not in output
 
 
 def test_an_answer_changes_at_the_same_release(project: Path, tmp_path: Path) -> None:
@@ -238,13 +242,13 @@ def test_an_answer_changes_at_the_same_release(project: Path, tmp_path: Path) ->
     assert "It leaves." in (project / "docs" / "leaving.md").read_text("utf-8")
 
 
-def test_an_answer_that_removes_an_edit_is_refused(project: Path) -> None:
+def test_an_answer_that_deletes_an_edited_file_is_refused(project: Path) -> None:
     edit(project, LOGDB, '"""', '"""Mine. ')
-    before = state(project)
+    before = read_state(project)
     done = update(project, "--data", "prediction_log=none")
     assert done.returncode == 1
     assert f"that removes what you have edited: {LOGDB}." in done.stdout
-    assert state(project) == before
+    assert read_state(project) == before
     edit(project, LOGDB, '"""Mine. ', '"""')
     assert update(project, "--data", "prediction_log=none").returncode == 0
     assert not (project / LOGDB).exists()
@@ -271,7 +275,8 @@ REFUSED = {
 }
 
 
-def spoil(project: Path, case: str) -> None:
+def prepare(project: Path, case: str) -> None:
+    """Bring the project into the state in which the update is refused."""
     match case:
         case "uncommitted":
             write(project, "mine.txt", "Mine.\n")
@@ -295,20 +300,20 @@ def spoil(project: Path, case: str) -> None:
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_refusal_says_why_and_changes_nothing(project: Path, case: str) -> None:
-    arguments, why = REFUSED[case]
-    spoil(project, case)
-    repository = (project / ".git").exists()
-    before = state(project) if repository else None
+def test_a_refused_update_changes_nothing(project: Path, case: str) -> None:
+    arguments, message = REFUSED[case]
+    prepare(project, case)
+    has_repository = (project / ".git").exists()
+    before = read_state(project) if has_repository else None
     done = update(project, *arguments)
     assert done.returncode == 1
-    assert why in done.stdout
+    assert message in done.stdout
     assert "Nothing was changed." in done.stdout
     assert "Traceback" not in done.stdout
-    assert not repository or state(project) == before
+    assert not has_repository or read_state(project) == before
 
 
-def test_code_of_the_template_runs_only_when_trusted(
+def test_migrations_run_only_when_trusted(
     tmp_path: Path, default_gitconfig: object
 ) -> None:
     template = Template(tmp_path / "template")
@@ -320,43 +325,45 @@ def test_code_of_the_template_runs_only_when_trusted(
     template.replace("template/pyproject.toml.jinja", "README.md", "docs/index.md")
     template.release("2.0.0")
     edit(project, "README.md", "## Two commands", "## My two commands")
-    before = state(project)
+    before = read_state(project)
     refused = update(project)
     assert refused.returncode == 1
     assert "then make update TRUST=1" in refused.stdout
-    assert state(project) == before
+    assert read_state(project) == before
     done = update(project, "--trust")
     assert "2.0.0: Move README.md to docs/index.md" in done.stdout
     assert "## My two commands" in (project / "docs" / "index.md").read_text("utf-8")
 
 
-def test_a_stop_half_way_says_how_to_go_back(project: Path, tmp_path: Path) -> None:
-    """Git breaks down once Copier has written the new files."""
-    before = state(project)
-    done = update(project, path=broken(tmp_path, "*--unified=3*"))
+def test_a_failure_half_way_names_the_command_to_undo_it(
+    project: Path, tmp_path: Path
+) -> None:
+    """Git fails after Copier has written the new files."""
+    before = read_state(project)
+    done = update(project, path=path_with_broken_git(tmp_path, "*--unified=3*"))
     assert done.returncode == 1
-    told = done.stdout.partition("To go back: ")
-    assert "Copier stopped half way" in told[0]
-    assert state(project) != before
-    subprocess.run(["bash", "-ec", told[2]], cwd=project, check=True)
-    assert state(project) == before
+    output, _, undo = done.stdout.partition("To go back: ")
+    assert "Copier stopped half way" in output
+    assert read_state(project) != before
+    subprocess.run(["bash", "-ec", undo], cwd=project, check=True)
+    assert read_state(project) == before
 
 
 def test_edits_that_copier_drops_are_named(project: Path, tmp_path: Path) -> None:
-    """It does not look whether git could put them into the new files."""
+    """Copier ignores whether git could apply them to the new files."""
     edit(project, "README.md", "## Where things are", "## Where my things are")
-    done = update(project, path=broken(tmp_path, "apply*"))
+    done = update(project, path=path_with_broken_git(tmp_path, "apply*"))
     head = git(project, "rev-parse", "--short", "HEAD").strip()
     way = f"git show {head}:./README.md"
     assert f"- changed: README.md, without edits of yours: {way}" in done.stdout
 
 
-def test_an_interrupt_says_how_to_go_back(project: Path) -> None:
-    before = state(project)
+def test_an_interrupt_names_the_command_to_undo_it(project: Path) -> None:
+    before = read_state(project)
     with subprocess.Popen(
         [quick.COLD, "-u", "tools/update.py"],
         cwd=project,
-        env=machine(project.parent, "exec sleep 600"),
+        env=environment_with(project.parent, "exec sleep 600"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -365,34 +372,35 @@ def test_an_interrupt_says_how_to_go_back(project: Path) -> None:
         assert running.stdout
         assert any("Locking and testing" in line for line in running.stdout)
         os.killpg(running.pid, signal.SIGINT)
-        told = running.stdout.read().partition("update: stopped. To go back: ")
+        output = running.stdout.read()
+        undo = output.partition("update: stopped. To go back: ")[2]
     assert running.returncode == 1
-    assert state(project) != before
-    subprocess.run(["bash", "-ec", told[2]], cwd=project, check=True)
-    assert state(project) == before
+    assert read_state(project) != before
+    subprocess.run(["bash", "-ec", undo], cwd=project, check=True)
+    assert read_state(project) == before
 
 
 @pytest.mark.parametrize("style", ["merge", "diff3", "zdiff3"])
-def test_make_runs_the_doctor_while_its_makefile_is_in_conflict(
+def test_make_doctor_runs_with_a_conflict_in_the_makefile(
     project: Path, style: str
 ) -> None:
     git(project, "config", "merge.conflictStyle", style)
     edit(project, "Makefile", "## Check format", "## Mine: check format")
     assert "- in conflict: Makefile\n" in update(project).stdout
-    made = subprocess.run(
+    done = subprocess.run(
         ["make", "doctor", "ARGS=--offline"],
         cwd=project,
         check=False,
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert "- Makefile: two versions stand in it" in made.stdout
+    assert "- Makefile: two versions stand in it" in done.stdout
     text = (project / "Makefile").read_text()
     assert "# <<<<<<< yours, hunk 1\n" in text
     assert ("# ||||||| before both changes, hunk 1\n" in text) == (style != "merge")
 
 
-def test_a_branch_holds_all_that_came(project: Path) -> None:
+def test_a_branch_contains_the_whole_update(project: Path) -> None:
     edit(project, "README.md", "## Two commands", "## My two commands")
     main = git(project, "rev-parse", "main")
     done = update(project, "--branch")

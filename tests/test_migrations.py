@@ -12,7 +12,7 @@ import pytest
 from copier.errors import UnsafeTemplateError
 from packaging.version import Version
 
-from slipway.changes import UNRELEASED, releases
+from slipway.changes import UNRELEASED, load_releases
 from tests import quick
 from tests.manifests import PACKAGE
 from tests.matrix.synthetic import write
@@ -22,7 +22,7 @@ from tests.rendering import ROOT, settings
 from tests.trees import template as today
 from tests.trees import usual
 from tests.update import small
-from tests.update.history import archived, recorded
+from tests.update.history import available_releases, extract_template
 
 light, tmp_path = quick.light, quick.tmp_path
 FUNCTION = '''
@@ -170,11 +170,11 @@ def left_behind(
 
 
 def test_what_left_the_template_since_a_release_has_a_migration() -> None:
-    for version, commit in recorded().items():
+    for version, commit in available_releases().items():
         with tempfile.TemporaryDirectory() as place:
-            release = usual(archived(commit, Path(place)))
+            release = usual(extract_template(commit, Path(place)))
         assert not left_behind(release.files, today().files, version, hook())
-        assert not unnamed(release.files, today().files, version, releases(ROOT))
+        assert not unnamed(release.files, today().files, version, load_releases(ROOT))
 
 
 def unnamed(

@@ -1,4 +1,4 @@
-"""`make new` on a machine that has git, make and Python, and nothing else."""
+"""`make new` on a machine with only git, make and Python."""
 
 import shlex
 import shutil
@@ -22,7 +22,7 @@ STARTER = "ARGS=--defaults --quiet --data preset=starter"
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory, checkout: Checkout) -> Checkout:
-    """A clone of it with a release, which shares what the first had to fetch."""
+    """A clone of the checkout with a release, and with the tools that the checkout fetched."""
     folder = tmp_path_factory.mktemp("released") / "slipway"
     git(checkout.folder.parent, "clone", "--quiet", str(checkout.folder), str(folder))
     for fetched in (".tools", ".venv"):
@@ -37,7 +37,7 @@ def answers(folder: Path) -> dict[str, str]:
     return recorded
 
 
-def test_without_a_release_it_says_what_cannot_be_done(
+def test_a_template_without_releases_is_noted(
     checkout: Checkout, tmp_path: Path
 ) -> None:
     done = checkout.new(str(tmp_path / "churn"), DEFAULTS)
@@ -59,18 +59,16 @@ def test_the_newest_release_is_rendered(released: Checkout, tmp_path: Path) -> N
     assert "Unreleased" not in (tmp_path / "churn" / "README.md").read_text()
 
 
-def test_this_checkout_is_rendered_on_request(
-    released: Checkout, tmp_path: Path
-) -> None:
+def test_ref_head_renders_the_checkout(released: Checkout, tmp_path: Path) -> None:
     (released.folder / "template" / "README.md.jinja").write_text("# Unreleased\n")
     done = released.new(str(tmp_path / "churn"), STARTER, "REF=HEAD")
     assert done.returncode == 0, done.stdout
     assert (tmp_path / "churn" / "README.md").read_text() == "# Unreleased\n"
-    assert "REF=HEAD is no release" in done.stdout
+    assert "REF=HEAD is not a release" in done.stdout
     assert "cannot be updated" in done.stdout
 
 
-def test_the_source_is_recorded_as_it_can_be_reached(
+def test_the_source_is_recorded_as_a_reachable_address(
     released: Checkout, tmp_path: Path
 ) -> None:
     fork = tmp_path / "fork"
@@ -85,7 +83,7 @@ def test_the_source_is_recorded_as_it_can_be_reached(
     assert "as its template" not in done.stdout
 
 
-def test_arguments_reach_copier_as_typed(released: Checkout, tmp_path: Path) -> None:
+def test_arguments_reach_copier_unchanged(released: Checkout, tmp_path: Path) -> None:
     name = 'Größe {{ x }} $HOME `a` "b" c\'s'
     dest = tmp_path / "an odd $place 'here'"
     arguments = shlex.join(["--defaults", "--data", f"project_name={name}"])
@@ -101,9 +99,9 @@ def test_arguments_reach_copier_as_typed(released: Checkout, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("settings", "sentence"),
+    ("settings", "message"),
     [
-        ([], "say where the project goes"),
+        ([], "DEST is missing"),
         (["DEST=inside"], "inside the template's own checkout"),
         (["DEST={tmp}"], "is not empty"),
         (["DEST={tmp}/file"], "is a file"),
@@ -111,9 +109,9 @@ def test_arguments_reach_copier_as_typed(released: Checkout, tmp_path: Path) -> 
         (["DEST={new}", "DATA={tmp}/file"], "needs the column to predict"),
         (["DEST={new}", "TARGET=churned"], "needs a table"),
         (["DEST={new}", "REF=9.9.9"], "Unknown revision: '9.9.9'"),
-        (["DEST={new}", "FROM=../nowhere"], "neither a folder that exists nor"),
+        (["DEST={new}", "FROM=../nowhere"], "neither an existing folder nor"),
         (["DEST={new}", "FROM=file:///nowhere.git"], "git cannot read"),
-        (["DEST={new}", "ARGS=--data presett=starter"], "presett is no question"),
+        (["DEST={new}", "ARGS=--data presett=starter"], "presett is not a question"),
         (["DEST={new}", "ARGS=--data preset"], "must have the form NAME=VALUE"),
         (["DEST={new}", "ARGS=-dpreset=big"], "'big' is not in ['starter'"),
         (["DEST={new}", "ARGS=--data-file none.yml"], "none.yml does not exist"),
@@ -121,21 +119,21 @@ def test_arguments_reach_copier_as_typed(released: Checkout, tmp_path: Path) -> 
         (["DEST={new}", "ARGS=--vcs-ref HEAD"], "leave --vcs-ref out"),
     ],
 )
-def test_what_cannot_work_is_refused_and_changes_nothing(
-    released: Checkout, tmp_path: Path, settings: list[str], sentence: str
+def test_an_invalid_request_changes_nothing(
+    released: Checkout, tmp_path: Path, settings: list[str], message: str
 ) -> None:
     (tmp_path / "file").write_text("mine\n")
     paths = {"tmp": str(tmp_path), "new": str(tmp_path / "new")}
     filled = [setting.format(**paths) for setting in settings] or ["DEST="]
     done = released.new(filled[0].removeprefix("DEST="), *filled[1:])
     assert done.returncode != 0
-    assert sentence in done.stdout
+    assert message in done.stdout
     assert "Traceback" not in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert not (released.folder / "inside").exists()
 
 
-def test_a_new_project_starts_from_a_release_that_came_without_its_tag(
+def test_a_missing_tag_of_a_release_is_restored(
     checkout: Checkout, tmp_path: Path
 ) -> None:
     folder = tmp_path / "slipway"
@@ -150,7 +148,7 @@ def test_a_new_project_starts_from_a_release_that_came_without_its_tag(
     assert "All tags are there" in run(folder, "make", "tags")
 
 
-def test_an_empty_repository_is_a_place_to_start(
+def test_a_project_can_start_in_an_empty_repository(
     released: Checkout, tmp_path: Path
 ) -> None:
     git(tmp_path, "init", "--quiet")
@@ -158,6 +156,6 @@ def test_an_empty_repository_is_a_place_to_start(
     assert done.returncode == 0, done.stdout
 
 
-def test_this_copy_leaves_nothing_behind(checkout: Checkout) -> None:
+def test_make_new_leaves_the_checkout_clean(checkout: Checkout) -> None:
     assert git(checkout.folder, "status", "--porcelain") == ""
     assert not (ROOT / "uv.lock").exists()

@@ -1,11 +1,11 @@
-"""releases.txt: the tags of a clone that came without them, and never another commit's."""
+"""releases.txt restores the tags of a clone that came without them, each on the recorded commit."""
 
 from pathlib import Path
 
 import pytest
 
 from slipway import releases
-from slipway.refusal import Refusal
+from slipway.errors import UserError
 from tests import quick
 from tests.releases import git
 from tests.rendering import ROOT
@@ -19,7 +19,7 @@ def head(folder: Path) -> str:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A clone without tags of a repository that has a release, and says so."""
+    """A clone without tags of a repository with one recorded release."""
     origin, clone = tmp_path / "origin", tmp_path / "clone"
     origin.mkdir()
     git(origin, "init", "--quiet", "--initial-branch=main")
@@ -32,28 +32,29 @@ def clone(tmp_path: Path) -> Path:
     return clone
 
 
-def test_a_clone_without_tags_has_them_again(clone: Path) -> None:
-    assert list(releases.restore(clone)) == ["v0.1.0"]
+def test_missing_tags_are_restored(clone: Path) -> None:
+    assert releases.restore_tags(clone) == ["v0.1.0"]
     assert git(clone, "rev-parse", "v0.1.0") == git(clone, "rev-parse", "HEAD~1")
 
 
-def test_a_tag_on_another_commit_is_no_release(clone: Path) -> None:
+def test_a_tag_on_another_commit_is_an_error(clone: Path) -> None:
     git(clone, "tag", "v0.1.0", "HEAD")
-    with pytest.raises(Refusal, match=r"the tag v0\.1\.0 is on"):
-        list(releases.restore(clone))
+    with pytest.raises(UserError, match=r"the tag v0\.1\.0 points to"):
+        releases.restore_tags(clone)
 
 
-def test_a_commit_that_is_not_here_is_named(clone: Path, tmp_path: Path) -> None:
+def test_a_release_that_a_shallow_clone_lacks_is_named(
+    clone: Path, tmp_path: Path
+) -> None:
     origin, shallow = f"file://{tmp_path / 'origin'}", tmp_path / "shallow"
     git(tmp_path, "clone", "--quiet", "--depth", "1", origin, str(shallow))
-    assert list(releases.restore(shallow)) == []
-    assert releases.absent(shallow) == ["v0.1.0"]
-    assert releases.absent(clone) == []
+    assert releases.restore_tags(shallow) == []
+    assert releases.missing_releases(shallow) == ["v0.1.0"]
+    assert releases.missing_releases(clone) == []
 
 
-def test_what_is_recorded_here_is_true() -> None:
-    """Each release is a part of today's history, and no tag says otherwise."""
-    list(releases.restore(ROOT))
-    assert releases.absent(ROOT) == []
-    for commit in releases.recorded(ROOT).values():
+def test_the_recorded_releases_are_in_the_history() -> None:
+    releases.restore_tags(ROOT)
+    assert releases.missing_releases(ROOT) == []
+    for commit in releases.recorded_releases(ROOT).values():
         git(ROOT, "merge-base", "--is-ancestor", commit, "HEAD")

@@ -1,4 +1,4 @@
-"""While a deploy rolls, an earlier release and this one share a store, keys and a log; afterwards a project goes on with them."""
+"""During a rolling deployment an earlier release and the current one share a store, keys and a log, and a project keeps them after its update."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from tests.releases import Follower
 from tests.system.project import Project
 from tests.system.service import Service, serving
 from tests.trees import template
-from tests.update.history import History, recorded, slipway
+from tests.update.history import History, available_releases, build_slipway
 
 NAME = "harbour_pilot"
 ANSWERS = {
@@ -31,34 +31,35 @@ ANSWERS = {
     "limits": "memory",
     "prediction_log": "sqlite",
 }
-VERSIONS = list(recorded())
+VERSIONS = list(available_releases())
 DRAWN = Random(SEED).choice(VERSIONS) if VERSIONS else ""
 LATER = pytest.mark.prove("each run draws one release, so that it does not grow")
 EACH = [pytest.param(v, marks=[] if v == DRAWN else LATER) for v in VERSIONS]
 JSON = {"Content-Type": "application/json"}
 SIGNING = "0.3.0"
-"""The release from which models are signed, and labelling for others is a right."""
+"""The first release that signs models, and that makes labelling for other callers a right."""
 
 
 @pytest.fixture(scope="module")
 def history(
     tmp_path_factory: pytest.TempPathFactory, default_gitconfig: object
 ) -> History:
-    return slipway(tmp_path_factory.mktemp("releases") / "template")
+    return build_slipway(tmp_path_factory.mktemp("releases") / "template")
 
 
 class Side:
-    """A project of one release; what it keeps is where the settings say."""
+    """A project of one release, with settings that say where its data are."""
 
     def __init__(self, project: Project, settings: Mapping[str, str]) -> None:
         self.project = project
         self.settings = {**settings, "PYTHONPATH": str(project.folder / "src")}
 
     def run(self, *words: str) -> str:
-        """A verb of its command line; its output."""
+        """Run a command of the project, and return its output."""
         return self.python("-m", f"{NAME}.cli", *words)
 
     def python(self, *words: str) -> str:
+        """Run the project's Python, and return its output."""
         python = self.project.folder / ".venv" / "bin" / "python"
         done = subprocess.run(
             [str(python), *words],
@@ -71,8 +72,8 @@ class Side:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def labels(self, *columns: str) -> Any:
-        """What its export writes of the predictions that have labels."""
+    def export_labels(self, *columns: str) -> Any:
+        """Export the labelled predictions, and return some of their columns."""
         self.run("export-log", "log.parquet", "--labelled")
         read = (
             "import pandas, sys; table = pandas.read_parquet('log.parquet').sort_values('request_id'); "
@@ -80,12 +81,13 @@ class Side:
         )
         return json.loads(self.python("-c", read, *columns))
 
-    def served(self, log: Path) -> Any:
+    def serve(self, log: Path) -> Any:
+        """Run the service in a `with` block."""
         return serving(self.project, log, **self.settings)
 
 
-def side(folder: Path, settings: Mapping[str, str]) -> Side:
-    """A project whose packages are those of today's lock."""
+def create_side(folder: Path, settings: Mapping[str, str]) -> Side:
+    """Return the project in a folder, with the packages of the current lock."""
     python = environment(template(), NAME)
     venv = folder / ".venv"
     if not venv.exists():
@@ -93,8 +95,8 @@ def side(folder: Path, settings: Mapping[str, str]) -> Side:
     return Side(Project(folder, "harbour-pilot"), settings)
 
 
-def shared(folder: Path) -> dict[str, str]:
-    """The settings of all who share what is in a folder."""
+def shared_settings(folder: Path) -> dict[str, str]:
+    """Return the settings of projects that share the data in a folder."""
     return {
         "STORE": str(folder / "store"),
         "KEYS": str(folder / "keys" / "keys.json"),
@@ -104,8 +106,8 @@ def shared(folder: Path) -> dict[str, str]:
     }
 
 
-def example(project: Project) -> tuple[bytes, Any]:
-    """A record that its service takes, and a label."""
+def read_example(project: Project) -> tuple[bytes, Any]:
+    """Return a valid request body, and a label."""
     schema = yaml.safe_load((project.folder / "schema.yaml").read_text("utf-8"))
     columns = [c for c in schema["columns"] if c.get("input", True)]
     record = {column["name"]: column["example"] for column in columns}
@@ -113,75 +115,77 @@ def example(project: Project) -> tuple[bytes, Any]:
     return body, schema["target"]["classes"][0]
 
 
-def answered(service: Service, body: bytes, key: str) -> tuple[int, str]:
-    """The status of a prediction, and the version that made it."""
+def predict(service: Service, body: bytes, key: str) -> tuple[int, str]:
+    """Request a prediction, and return the status and the model version."""
     answer = service.ask("POST", "/predict", body, {**JSON, "X-API-Key": key})
     return answer.status, answer.said.get("model_version", "")
 
 
-def until(service: Service, body: bytes, key: str, status: int, version: str) -> None:
-    """Wait for an answer: services follow the store and the keys within a second."""
+def wait_for(
+    service: Service, body: bytes, key: str, status: int, version: str
+) -> None:
+    """Wait for a status and version: services follow the store and the keys within a second."""
     end = time.monotonic() + 10
-    while (found := answered(service, body, key)) != (status, version):
-        assert time.monotonic() < end, f"{found} instead of {(status, version)}"
+    while (actual := predict(service, body, key)) != (status, version):
+        assert time.monotonic() < end, f"{actual} instead of {(status, version)}"
         time.sleep(0.1)
 
 
-def until_ready_says(service: Service, text: str) -> None:
-    """Wait for a detail of /readyz."""
+def wait_for_readiness(service: Service, text: str) -> None:
+    """Wait until the body of /readyz contains a text."""
     end = time.monotonic() + 10
-    while text not in (found := service.ask("GET", "/readyz").body.decode()):
-        assert time.monotonic() < end, found
+    while text not in (body := service.ask("GET", "/readyz").body.decode()):
+        assert time.monotonic() < end, body
         time.sleep(0.1)
 
 
-def signs(version: str) -> bool:
+def signs_models(version: str) -> bool:
     return Version(version) >= Version(SIGNING)
 
 
 @pytest.mark.parametrize("version", EACH)
-def test_services_of_two_releases_follow_the_commands_of_both(
+def test_services_of_two_releases_follow_commands_of_both(
     version: str, history: History, tmp_path: Path
 ) -> None:
-    settings = shared(tmp_path / "shared")
+    settings = shared_settings(tmp_path / "shared")
     (tmp_path / "shared").mkdir()
     before, after = (
-        side(Follower(history, tmp_path / name, ref, **ANSWERS).folder, settings)
+        create_side(Follower(history, tmp_path / name, ref, **ANSWERS).folder, settings)
         for name, ref in (("before", version), ("after", history.versions[-2]))
     )
     for verb in ("fetch", "train", "promote"):
         before.run(verb)
     first = before.run("keys", "add", "first").strip()
-    # Both are of one repository, which holds the table and the public key.
-    for name in ("data", "signing") if signs(version) else ("data",):
+    # Both are checkouts of one repository, which contains the table and the public key.
+    for name in ("data", "signing") if signs_models(version) else ("data",):
         copy = after.project.folder / name
         shutil.copytree(before.project.folder / name, copy, dirs_exist_ok=True)
-    body, label = example(before.project)
+    body, label = read_example(before.project)
     with (
-        before.served(tmp_path / "before.log") as old,
-        after.served(tmp_path / "after.log") as new,
+        before.serve(tmp_path / "before.log") as old,
+        after.serve(tmp_path / "after.log") as new,
     ):
         for service in (old, new):
-            until(service, body, first, 200, "1")
-        # This release's commands, and the services of both.
+            wait_for(service, body, first, 200, "1")
+        # Commands of the current release reach the services of both.
         second = after.run("keys", "add", "second").strip()
         after.run("train")
         after.run("promote")
         for service in (old, new):
-            until(service, body, second, 200, "2")
+            wait_for(service, body, second, 200, "2")
         office = after.run("keys", "add", "office", "--labels").strip()
         later = before.run("keys", "add", "later").strip()
         for service in (old, new):
             for key in (office, later):
-                until(service, body, key, 200, "2")
-        asked = {
+                wait_for(service, body, key, 200, "2")
+        requests = {
             "a": (old, first),
             "b": (new, first),
             "c": (new, second),
             "d": (new, second),
         }
         for name, (service, key) in {
-            **asked,
+            **requests,
             "e": (old, first),
             "f": (old, second),
         }.items():
@@ -195,38 +199,38 @@ def test_services_of_two_releases_follow_the_commands_of_both(
             ("e", old, later),
             ("f", new, later),
         ):
-            said = json.dumps({"request_id": name, "label": label})
+            feedback = json.dumps({"request_id": name, "label": label})
             send = {**JSON, "X-API-Key": key}
-            assert service.ask("POST", "/feedback", said, send).status == 202
-        # The promotion made this project's key, and signed what had served.
+            assert service.ask("POST", "/feedback", feedback, send).status == 202
+        # The promotion created the signing key, and signed the version that had served before.
         signed = tmp_path / "shared" / "store" / "versions"
         assert {path.parent.name for path in signed.glob("*/*.sig")} == {"1", "2"}
-        # The earlier one's again, as after a revert.
+        # Commands of the earlier release, as after a revert.
         before.run("keys", "revoke", "first")
         before.run("rollback")
         for service in (old, new):
-            until(service, body, first, 401, "")
-            until(service, body, second, 200, "1")
+            wait_for(service, body, first, 401, "")
+            wait_for(service, body, second, 200, "1")
         before.run("train")
         before.run("promote")
-        until(old, body, second, 200, "3")
-        if not signs(version):
-            # It promotes without a signature: this release's service waits until somebody signs.
-            until_ready_says(new, "version 3 isn't signed by this project's key")
-            until(new, body, second, 200, "1")
+        wait_for(old, body, second, 200, "3")
+        if not signs_models(version):
+            # The earlier release promotes without a signature: the current service waits until the model is signed.
+            wait_for_readiness(new, "version 3 isn't signed by this project's key")
+            wait_for(new, body, second, 200, "1")
             after.run("sign", "--yes")
-        until(new, body, second, 200, "3")
+        wait_for(new, body, second, 200, "3")
         for service in (old, new):
             service.stop()
     rights = dict(re.findall(r"(\w+) .* (all|own) ", after.run("keys", "list")))
-    labels = after.labels("request_id", "labelled_by")
-    if signs(version):
+    labels = after.export_labels("request_id", "labelled_by")
+    if signs_models(version):
         assert rights == {"second": "own", "office": "all", "later": "own"}
         assert labels == [["a", "office"], ["c", "second"]]
-        assert before.labels("request_id", "labelled_by") == labels
+        assert before.export_labels("request_id", "labelled_by") == labels
         return
-    # The keys of an earlier release may label everything. It knows neither labels that count for one caller alone,
-    # nor who sent a label.
+    # Keys of an earlier release may label everything. That release has neither labels of one caller only, nor the
+    # sender of a label.
     assert rights == {"second": "own", "office": "all", "later": "all"}
     assert labels == [
         ["a", "office"],
@@ -235,37 +239,37 @@ def test_services_of_two_releases_follow_the_commands_of_both(
         ["e", None],
         ["f", "later"],
     ]
-    assert before.labels("request_id") == [["a"], ["d"], ["e"], ["f"]]
+    assert before.export_labels("request_id") == [["a"], ["d"], ["e"], ["f"]]
 
 
 @pytest.mark.parametrize("version", EACH)
-def test_a_project_serves_on_after_its_update(
+def test_a_project_keeps_serving_after_its_update(
     version: str, history: History, tmp_path: Path
 ) -> None:
     follower = Follower(history, tmp_path / "project", version, **ANSWERS)
-    project = side(follower.folder, {})
+    project = create_side(follower.folder, {})
     for verb in ("fetch", "train", "promote"):
         project.run(verb)
     key = project.run("keys", "add", "shop").strip()
-    body, label = example(project.project)
+    body, label = read_example(project.project)
     send = {**JSON, "X-API-Key": key}
-    with project.served(tmp_path / "before.log") as service:
+    with project.serve(tmp_path / "before.log") as service:
         service.ask("POST", "/predict", body, {**send, "X-Request-ID": "before"})
         service.stop()
     follower.commit("the link to its packages")
     follower.update(ref=history.versions[-2])
-    with project.served(tmp_path / "after.log") as service:
-        until(service, body, key, 200, "1")
-        if not signs(version):
-            until_ready_says(
+    with project.serve(tmp_path / "after.log") as service:
+        wait_for(service, body, key, 200, "1")
+        if not signs_models(version):
+            wait_for_readiness(
                 service, "the model isn't signed, as this project has no key"
             )
         service.ask("POST", "/predict", body, {**send, "X-Request-ID": "after"})
         for name in ("before", "after"):
-            said = json.dumps({"request_id": name, "label": label})
-            assert service.ask("POST", "/feedback", said, send).status == 202
+            feedback = json.dumps({"request_id": name, "label": label})
+            assert service.ask("POST", "/feedback", feedback, send).status == 202
         service.stop()
-    found = project.labels("request_id", "labelled_by")
-    assert found == [["after", "shop"], ["before", "shop"]]
-    right = "own" if signs(version) else "all"
-    assert right in project.run("keys", "list"), "what could label goes on to"
+    labels = project.export_labels("request_id", "labelled_by")
+    assert labels == [["after", "shop"], ["before", "shop"]]
+    right = "own" if signs_models(version) else "all"
+    assert right in project.run("keys", "list"), "the key keeps its right to label"

@@ -1,1 +1,1 @@
-"""The emitted service beside other ways to serve the same model: `make bench-serving`."""
+"""Compare the emitted service with other ways to serve the same model: `make bench-serving`."""

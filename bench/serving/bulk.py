@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.serving.environments import Failed, call
+from bench.serving.environments import CommandFailed, run_command
 from bench.serving.load import TOLERANCE
 from bench.serving.peers import APPS, without_target
-from bench.serving.project import FEWEST_ROWS, NAME, Project, rows
+from bench.serving.project import FEWEST_ROWS, NAME, Project, generate_rows
 from bench.serving.servers import MEGABYTE, QUIET
 
 
 @dataclass
-class Scored:
-    """What it took, for each time it was done."""
+class BulkOutcome:
+    """The seconds, processor seconds and megabytes of each run of one way to score a file."""
 
     title: str
     seconds: list[float] = field(default_factory=list)
@@ -26,14 +26,20 @@ class Scored:
     memory: list[float] = field(default_factory=list)
 
     def medians(self) -> tuple[float, float, float]:
-        seconds, cpu = statistics.median(self.seconds), statistics.median(self.cpu)
-        return seconds, cpu, statistics.median(self.memory)
+        return (
+            statistics.median(self.seconds),
+            statistics.median(self.cpu),
+            statistics.median(self.memory),
+        )
 
 
-def watched(
-    command: Sequence[str], folder: Path, settings: Mapping[str, str], into: Scored
+def measure_command(
+    command: Sequence[str],
+    folder: Path,
+    settings: Mapping[str, str],
+    outcome: BulkOutcome,
 ) -> None:
-    """Run to the end, and add what it took, children included."""
+    """Run a command, and add its figures to the outcome, with those of its children."""
     began = time.perf_counter()
     process = subprocess.Popen(
         command,
@@ -45,32 +51,41 @@ def watched(
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise Failed(f"{' '.join(command)} ended with {process.returncode}")
-    into.seconds.append(time.perf_counter() - began)
-    into.cpu.append(usage.ru_utime + usage.ru_stime)
-    into.memory.append(usage.ru_maxrss * 1024 / MEGABYTE)
+        raise CommandFailed(f"{' '.join(command)} exited with {process.returncode}")
+    outcome.seconds.append(time.perf_counter() - began)
+    outcome.cpu.append(usage.ru_utime + usage.ru_stime)
+    outcome.memory.append(usage.ru_maxrss * 1024 / MEGABYTE)
 
 
-def score(project: Project, model: str, count: int, rounds: int) -> list[Scored]:
-    """Both in turn, each row scored equally by both; ours where only files are scored."""
-    python, folder = str(project.trains / "bin" / "python"), project.folder
+def score(project: Project, model: str, count: int, rounds: int) -> list[BulkOutcome]:
+    """Score a file of so many rows by both ways in turn, and check that their results agree.
+
+    The project's way runs in its environment for scoring.
+    """
+    python, folder = str(project.training / "bin" / "python"), project.folder
     records = folder / "bulk.json"
-    records.write_text(json.dumps(without_target(rows(FEWEST_ROWS))), "utf-8")
-    source, one, other = (
+    inputs = without_target(generate_rows(FEWEST_ROWS))
+    records.write_text(json.dumps(inputs), "utf-8")
+    rows_file, project_result, pandas_result = (
         str(folder / f"bulk-{part}.parquet") for part in ("rows", "one", "other")
     )
     tool, estimator = str(APPS / "rows.py"), str(project.estimator(model))
-    call(folder, [python, tool, "make", str(records), source, str(count)], QUIET)
-    ours = [str(project.scores / "bin" / NAME), "score", source, one]
-    whole = [python, str(APPS / "whole.py"), estimator, source, other]
+    create_rows = [python, tool, "make", str(records), rows_file, str(count)]
+    run_command(folder, create_rows, QUIET)
+    by_project = [str(project.scoring / "bin" / NAME), "score"]
+    by_project += [rows_file, project_result]
+    by_pandas = [python, str(APPS / "whole.py"), estimator, rows_file, pandas_result]
     store = {"STORE": str(project.store(model))}
-    found = Scored(f"`{NAME} score`"), Scored("pandas, the whole file")
+    project_outcome = BulkOutcome(f"`{NAME} score`")
+    pandas_outcome = BulkOutcome("pandas, the whole file")
     for _ in range(rounds):
-        watched(ours, folder, store, found[0])
-        watched(whole, folder, {}, found[1])
-    said = call(folder, [python, tool, "compare", one, other], QUIET)
-    if not float(said.splitlines()[-1]) <= TOLERANCE:
-        raise Failed(f"the two ways to score a file differ by {said}")
-    for path in (source, one, other):
+        measure_command(by_project, folder, store, project_outcome)
+        measure_command(by_pandas, folder, {}, pandas_outcome)
+    compare = [python, tool, "compare", project_result, pandas_result]
+    difference = run_command(folder, compare, QUIET).splitlines()[-1]
+    # Written so that it also rejects NaN.
+    if not float(difference) <= TOLERANCE:
+        raise CommandFailed(f"the two ways to score a file differ by {difference}")
+    for path in (rows_file, project_result, pandas_result):
         Path(path).unlink()
-    return list(found)
+    return [project_outcome, pandas_outcome]

@@ -1,4 +1,4 @@
-"""Environments of their own for those who are measured, kept under .tools/ between runs."""
+"""Virtual environments for the measured servers, kept in .tools/ between runs."""
 
 import hashlib
 import os
@@ -14,18 +14,18 @@ CACHE = ROOT / ".tools" / "bench"
 REQUIREMENTS = Path(__file__).parent
 
 
-class Failed(Exception):
-    """A command did not do what it had to."""
+class CommandFailed(Exception):
+    """A command that exited with an error, or whose result is wrong."""
 
 
-def uv() -> str:
+def find_uv() -> str:
     return shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
 
 
-def call(
+def run_command(
     folder: Path, command: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> str:
-    """Run a command to its end; what it said."""
+    """Run a command and return its output; raise `CommandFailed` if it fails."""
     done = subprocess.run(
         command,
         cwd=folder,
@@ -37,21 +37,21 @@ def call(
         check=False,
     )
     if done.returncode:
-        raise Failed(f"{' '.join(command)} failed:\n{done.stdout[-4000:]}")
+        raise CommandFailed(f"{' '.join(command)} failed:\n{done.stdout[-4000:]}")
     return done.stdout
 
 
 def versions(environment: Path, *packages: str) -> list[str]:
-    """What an environment holds, as requirements."""
-    listed = call(environment, [uv(), "pip", "freeze", "--python", str(environment)])
-    lines = listed.splitlines()
+    """Return the installed versions of some packages, as requirements."""
+    command = [find_uv(), "pip", "freeze", "--python", str(environment)]
+    lines = run_command(environment, command).splitlines()
     return [line for line in lines if line.split("==")[0] in packages]
 
 
-def peer(name: str, exactly: Sequence[str]) -> Path:
-    """The environment of one peer; the model's own libraries have the versions that fitted it."""
+def peer_environment(name: str, model_versions: Sequence[str]) -> Path:
+    """Create the environment of a peer, or reuse it; the model's libraries have the versions that fitted it."""
     requirements = REQUIREMENTS / f"{name}.txt"
-    text = requirements.read_text() + "\n".join(exactly)
+    text = requirements.read_text() + "\n".join(model_versions)
     folder = CACHE / name
     stamp = folder / "made-from"
     digest = hashlib.sha256(text.encode()).hexdigest()
@@ -59,21 +59,23 @@ def peer(name: str, exactly: Sequence[str]) -> Path:
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     CACHE.mkdir(parents=True, exist_ok=True)
-    call(CACHE, [uv(), "venv", "--quiet", "--python", ">=3.11", str(folder)])
+    run_command(
+        CACHE, [find_uv(), "venv", "--quiet", "--python", ">=3.11", str(folder)]
+    )
     constraints = folder / "constraints.txt"
-    constraints.write_text("\n".join([*exactly, ""]))
-    install = [uv(), "pip", "install", "--quiet", "--python", str(folder)]
+    constraints.write_text("\n".join([*model_versions, ""]))
+    install = [find_uv(), "pip", "install", "--quiet", "--python", str(folder)]
     install += ["--requirement", str(requirements), "--constraint", str(constraints)]
-    call(CACHE, install)
+    run_command(CACHE, install)
     stamp.write_text(digest)
     return folder
 
 
-def megabytes(environment: Path) -> float:
-    """What is installed, without the byte code that Python writes when it runs."""
-    seen: dict[tuple[int, int], int] = {}
+def installed_megabytes(environment: Path) -> float:
+    """Return the size of what is installed, without the bytecode that Python writes when it runs."""
+    sizes: dict[tuple[int, int], int] = {}  # by inode, as links share one file
     for path in environment.rglob("*"):
         if path.is_file() and not path.is_symlink() and path.suffix != ".pyc":
             stat = path.stat()
-            seen[stat.st_dev, stat.st_ino] = stat.st_size
-    return sum(seen.values()) / MEGABYTE
+            sizes[stat.st_dev, stat.st_ino] = stat.st_size
+    return sum(sizes.values()) / MEGABYTE

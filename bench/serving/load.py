@@ -1,7 +1,8 @@
-"""A load generator of one process: connections that are kept, one request in flight on each.
+"""A load generator in one process: keep-alive connections with one request in flight on each.
 
-It asks again as soon as it has its answer, and holds every answer against what
-scikit-learn said of that record. Plain sockets and epoll: it costs some 15 µs a request.
+Each connection sends its next request as soon as it has the response to the last, and every
+response is compared with scikit-learn's prediction. Plain sockets and epoll cost some 15 µs a
+request, far less than an HTTP library.
 """
 
 import gc
@@ -16,50 +17,54 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TOLERANCE = 1e-6
-PATIENCE = 60.0
-"""Seconds without an answer on any connection, after which a server counts as dead."""
-LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-PROBE_SECONDS = 0.05
+TIMEOUT = 60.0
+"""Seconds without a response on any connection, after which a server counts as dead."""
+CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+PROBE_INTERVAL = 0.05
+"""Seconds between two probes."""
 
 
-class WrongAnswer(Exception):
-    """A server did not say what it was asked."""
+class WrongResponse(Exception):
+    """A response that is not the expected one, or none at all."""
 
 
-class Closed(WrongAnswer):
-    """A server ended a connection."""
+class ConnectionClosed(WrongResponse):
+    """The server closed a connection."""
 
 
 @dataclass(frozen=True)
-class Question:
-    """Requests as they go over the wire, and what the answers must hold.
+class RequestSet:
+    """Encoded requests, and the prediction that each response must hold.
 
-    `place` leads through an answer's JSON to the probability; without expectations any
-    answer with status 200 is right.
+    `json_path` leads through the response's JSON to the probability. Without predictions any
+    response with status 200 is right.
     """
 
-    wire: Sequence[bytes]
-    expected: Sequence[float] = ()
-    place: Sequence[str | int] = ()
-    known: set[tuple[int, bytes]] = field(default_factory=set)
-    """Answers that were found right, so that each is parsed once."""
+    requests: Sequence[bytes]
+    predictions: Sequence[float] = ()
+    json_path: Sequence[str | int] = ()
+    checked: set[tuple[int, bytes]] = field(default_factory=set)
+    """Request numbers and bodies that were found right, so that each body is parsed once."""
 
-    def check(self, record: int, status: bytes, body: bytes) -> None:
+    def check(self, number: int, status: bytes, body: bytes) -> None:
+        """Raise `WrongResponse` unless this is the right response to the request of that number."""
         if status != b"200":
-            raise WrongAnswer(f"status {status.decode()}: {body[:300]!r}")
-        if not self.expected or (record, body) in self.known:
+            raise WrongResponse(f"status {status.decode()}: {body[:300]!r}")
+        if not self.predictions or (number, body) in self.checked:
             return
-        found = reach(body, self.place)
-        if not abs(found - self.expected[record]) <= TOLERANCE:
-            told = f"record {record}: {found} instead of {self.expected[record]}"
-            raise WrongAnswer(told)
-        if len(self.known) < 10 * len(self.wire):
-            self.known.add((record, body))
+        prediction = extract_number(body, self.json_path)
+        expected = self.predictions[number]
+        # Written so that it also rejects NaN.
+        if not abs(prediction - expected) <= TOLERANCE:
+            raise WrongResponse(f"record {number}: {prediction} instead of {expected}")
+        # Bodies with a timestamp or an id are all different: keep the memory bounded.
+        if len(self.checked) < 10 * len(self.requests):
+            self.checked.add((number, body))
 
 
 @dataclass
 class Sample:
-    """What a run saw: seconds for each answer, and for each probe beside them."""
+    """The measurements of a run, in seconds: one for each response and for each probe."""
 
     seconds: float
     latencies: "array[float]"
@@ -68,57 +73,65 @@ class Sample:
 
 @dataclass
 class Connection:
+    """A connection with at most one request in flight."""
+
     port: int
     socket: socket.socket
-    question: Question
-    record: int = 0
-    began: float = 0.0
+    request_set: RequestSet
+    number: int = 0
+    sent_at: float = 0.0
     received: bytes = b""
     waiting: bool = False
 
-    def ask(self, record: int) -> None:
-        self.record, self.received, self.waiting = record, b"", True
-        self.began = time.perf_counter()
-        self.socket.sendall(self.question.wire[record])
+    def send(self, number: int) -> None:
+        """Send the request of that number, and start its clock."""
+        self.number, self.received, self.waiting = number, b"", True
+        self.sent_at = time.perf_counter()
+        self.socket.sendall(self.request_set.requests[number])
 
     def reconnect(self) -> None:
+        """Replace a closed socket, and send the request again if it was in flight."""
         self.socket.close()
-        self.socket, self.received = dial(self.port), b""
+        self.socket, self.received = open_socket(self.port), b""
+        if self.waiting:
+            self.socket.sendall(self.request_set.requests[self.number])
 
     def read(self) -> bool:
-        """Take in what came; whether the answer is whole, and then it is right."""
+        """Read what arrived; return whether the response is complete, after checking it."""
         data = self.socket.recv(1 << 18)
         if not data:
-            raise Closed(f"closed after {self.received[:300]!r}")
+            raise ConnectionClosed(f"closed after {self.received[:300]!r}")
         self.received = data = self.received + data if self.received else data
-        end = data.find(b"\r\n\r\n")
-        if end < 0:
+        header_end = data.find(b"\r\n\r\n")
+        if header_end < 0:
             return False
-        length = LENGTH.search(data, 0, end)
+        length = CONTENT_LENGTH.search(data, 0, header_end)
         if length is None:
-            raise WrongAnswer(f"no content-length: {data[:300]!r}")
-        if len(data) < end + 4 + int(length[1]):
+            raise WrongResponse(f"no content-length: {data[:300]!r}")
+        body_start = header_end + 4
+        if len(data) < body_start + int(length[1]):
             return False
-        self.question.check(self.record, data[9:12], data[end + 4 :])
+        # The status follows "HTTP/1.1 ".
+        self.request_set.check(self.number, data[9:12], data[body_start:])
         self.waiting = False
         return True
 
 
-def reach(body: bytes, place: Sequence[str | int]) -> float:
-    """The number at a place in a JSON answer."""
-    found: Any = json.loads(body)
+def extract_number(body: bytes, json_path: Sequence[str | int]) -> float:
+    """Return the number at a path in a JSON body."""
+    value: Any = json.loads(body)
     try:
-        for step in place:
-            found = found[step]
-        return float(found)
+        for key in json_path:
+            value = value[key]
+        return float(value)
     except (KeyError, IndexError, TypeError):
-        raise WrongAnswer(f"no prediction in {body[:300]!r}") from None
+        raise WrongResponse(f"no prediction in {body[:300]!r}") from None
 
 
-def wire(
+def encode_request(
     method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b""
 ) -> bytes:
-    """A request as bytes."""
+    """Return an HTTP/1.1 request as bytes."""
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", "Accept: */*"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     if method == "POST":
@@ -126,114 +139,115 @@ def wire(
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def connect(port: int, question: Question) -> Connection:
-    return Connection(port, dial(port), question)
+def connect(port: int, request_set: RequestSet) -> Connection:
+    return Connection(port, open_socket(port), request_set)
 
 
-def dial(port: int) -> socket.socket:
-    line = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
-    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return line
+def open_socket(port: int) -> socket.socket:
+    opened = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return opened
 
 
-def once(port: int, question: Question, record: int = 0) -> float:
-    """One request on a connection of its own; its seconds."""
-    line = connect(port, question)
+def send_once(port: int, request_set: RequestSet, number: int = 0) -> float:
+    """Send one request on a connection of its own, and return its seconds."""
+    connection = connect(port, request_set)
     try:
-        line.ask(record)
-        while not line.read():
+        connection.send(number)
+        while not connection.read():
             pass
-        return time.perf_counter() - line.began
+        return time.perf_counter() - connection.sent_at
     finally:
-        line.socket.close()
+        connection.socket.close()
 
 
 def run(
     port: int,
-    question: Question,
+    request_set: RequestSet,
     seconds: float,
     connections: int,
     most: int,
     fewest: int = 1,
-    probe: Question | None = None,
+    probe: RequestSet | None = None,
 ) -> Sample:
-    """Ask for so long, within bounds; every request that was begun gets its answer.
+    """Send requests for so many seconds, but at least `fewest` and at most `most`, and wait for all responses.
 
-    A probe is asked on one more connection, every fiftieth of a second or so.
+    The probe is sent on a connection of its own, once every `PROBE_INTERVAL`.
     """
-    lines = [connect(port, question) for _ in range(connections)]
+    workers = [connect(port, request_set) for _ in range(connections)]
     prober = connect(port, probe) if probe else None
-    everyone = [*lines, prober] if prober else lines
     try:
         gc.disable()
-        return _run(lines, prober, seconds, most, fewest)
+        return _run(workers, prober, seconds, most, fewest)
     finally:
         gc.enable()
-        for line in everyone:
-            line.socket.close()
+        for connection in [*workers, prober] if prober else workers:
+            connection.socket.close()
 
 
 def _run(
-    lines: list[Connection],
+    workers: list[Connection],
     prober: Connection | None,
     seconds: float,
     most: int,
     fewest: int,
 ) -> Sample:
     poll = select.epoll()
-    by_number = {line.socket.fileno(): line for line in lines}
-    for number in by_number:
-        poll.register(number, select.EPOLLIN)
-    sample = Sample(0.0, array("d"), array("d"))
-    records, asked, answered = len(lines[0].question.wire), 0, 0
-    clock = time.perf_counter
-    began = clock()
-    end, probing, due, heard = began + seconds, False, began, began
-    for line in lines:
-        line.ask(asked % records)
-        asked += 1
+    by_descriptor: dict[int, Connection] = {}
+
+    def watch(connection: Connection) -> None:
+        descriptor = connection.socket.fileno()
+        by_descriptor[descriptor] = connection
+        poll.register(descriptor, select.EPOLLIN)
+
+    for connection in workers:
+        watch(connection)
     if prober:
-        poll.register(prober.socket.fileno(), select.EPOLLIN)
-        by_number[prober.socket.fileno()] = prober
-    while answered < asked or probing:
+        watch(prober)
+    clock = time.perf_counter
+    sample = Sample(0.0, array("d"), array("d"))
+    count = len(workers[0].request_set.requests)
+    sent = answered = 0
+    began = last_response = next_probe = clock()
+    end = began + seconds
+    for connection in workers:
+        connection.send(sent % count)
+        sent += 1
+    while answered < sent or (prober and prober.waiting):
         now = clock()
-        going = asked < most and (now < end or asked < fewest)
-        if prober and not probing and due <= now and going:
-            prober.ask(0)
-            probing = True
-        ready = poll.poll(PROBE_SECONDS / 5 if prober else PATIENCE)
-        heard = clock() if ready else heard
-        if clock() - heard >= PATIENCE:
-            raise WrongAnswer(f"no answer in {PATIENCE:.0f} s")
-        for number, _ in ready:
-            line = by_number[number]
+        unfinished = sent < most and (now < end or sent < fewest)
+        if prober and not prober.waiting and next_probe <= now and unfinished:
+            prober.send(0)
+        ready = poll.poll(PROBE_INTERVAL / 5 if prober else TIMEOUT)
+        if ready:
+            last_response = clock()
+        elif clock() - last_response >= TIMEOUT:
+            raise WrongResponse(f"no answer in {TIMEOUT:.0f} s")
+        for descriptor, _ in ready:
+            connection = by_descriptor[descriptor]
             try:
-                if not line.read():
+                if not connection.read():
                     continue
-            except Closed:
-                if line is not prober and line.waiting:
+            except ConnectionClosed:
+                if connection is not prober and connection.waiting:
                     raise
-                # Nothing was asked for some seconds, or the server was too busy to read.
-                poll.unregister(number)
-                if line is not prober:
-                    continue
-                del by_number[number]
-                line.reconnect()
-                by_number[line.socket.fileno()] = line
-                poll.register(line.socket.fileno(), select.EPOLLIN)
-                if line.waiting:
-                    line.socket.sendall(line.question.wire[0])
+                # The server closed an idle connection, or was too busy to read the probe.
+                poll.unregister(descriptor)
+                if connection is prober:
+                    del by_descriptor[descriptor]
+                    prober.reconnect()
+                    watch(prober)
                 continue
             now = clock()
-            if line is prober:
-                sample.probes.append(now - line.began)
-                probing, due = False, now + PROBE_SECONDS
+            if connection is prober:
+                sample.probes.append(now - connection.sent_at)
+                next_probe = now + PROBE_INTERVAL
                 continue
-            sample.latencies.append(now - line.began)
+            sample.latencies.append(now - connection.sent_at)
             answered += 1
-            if asked < most and (now < end or asked < fewest):
-                line.ask(asked % records)
-                asked += 1
+            if sent < most and (now < end or sent < fewest):
+                connection.send(sent % count)
+                sent += 1
     sample.seconds = clock() - began
     poll.close()
     return sample

@@ -1,4 +1,4 @@
-"""Rounds: every server in turn, in another order each time, a few seconds of full load each."""
+"""Measure servers in rounds: a few seconds of full load on each, in a different order each round."""
 
 import os
 import statistics
@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.serving import load
-from bench.serving.environments import Failed
-from bench.serving.environments import megabytes as installed
-from bench.serving.load import Question, WrongAnswer
+from bench.serving.environments import CommandFailed, installed_megabytes
+from bench.serving.load import RequestSet, WrongResponse
 from bench.serving.peers import Peer, without_target
 from bench.serving.project import Project, Record
 from bench.serving.servers import Server, cores
@@ -19,7 +18,7 @@ from bench.serving.servers import Server, cores
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured."""
+    """The amount of measuring: more takes longer and varies less."""
 
     rounds: int = 5
     seconds: float = 3.0
@@ -27,16 +26,25 @@ class Effort:
     starts: int = 3
     connections: int = 64
     most: int = 200_000
+    """The most requests in a round, even if there is time left."""
     fewest: int = 300
-    """Requests in a round, however long they take."""
+    """The fewest requests in a round, even if they take longer."""
 
 
-QUICK = Effort(1, 0.5, 0.2, 1, 8, 1_000, 20)
+QUICK = Effort(
+    rounds=1,
+    seconds=0.5,
+    warm_seconds=0.2,
+    starts=1,
+    connections=8,
+    most=1_000,
+    fewest=20,
+)
 
 
 @dataclass
 class Outcome:
-    """What one server came to with one model: a figure for each round or start."""
+    """The figures of one server with one model: one for each round or start."""
 
     server: str
     title: str
@@ -47,55 +55,64 @@ class Outcome:
     rate: list[float] = field(default_factory=list)
     p50: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
-    """Milliseconds, as are the next."""
+    """In milliseconds, as `p50` and `health` are."""
     health: list[float] = field(default_factory=list)
     ready: list[float] = field(default_factory=list)
+    """Seconds until the server was ready."""
     memory: float = 0.0
     environment: float = 0.0
+    """In megabytes, as `memory` is."""
     requests: int = 0
     trouble: str = ""
 
     @property
     def cost(self) -> float:
+        """The median processor time for a request, in microseconds."""
         return statistics.median(self.cpu) if self.cpu else 0.0
 
     @property
     def spread(self) -> float:
-        """How far the rounds lie from their median at most, as a share of it."""
-        return max(abs(one - self.cost) for one in self.cpu) / self.cost
+        """The largest distance of a round from the median, as a share of it."""
+        return max(abs(cpu - self.cost) for cpu in self.cpu) / self.cost
 
 
 @dataclass
 class Run:
-    """A server that runs, what it is asked, and what came of it."""
+    """A running server, the requests for it, and its outcome."""
 
     peer: Peer
     server: Server
-    question: Question
+    request_set: RequestSet
     outcome: Outcome
 
-    def ask(
-        self, effort: Effort, seconds: float, probe: Question | None = None
+    def apply_load(
+        self, effort: Effort, seconds: float, probe: RequestSet | None = None
     ) -> load.Sample:
-        port, many = self.server.port, effort.connections
         return load.run(
-            port, self.question, seconds, many, effort.most, effort.fewest, probe
+            self.server.port,
+            self.request_set,
+            seconds,
+            effort.connections,
+            effort.most,
+            effort.fewest,
+            probe,
         )
 
-    def round(self, effort: Effort) -> None:
+    def measure_round(self, effort: Effort) -> None:
+        """Add the processor time, rate and latencies of one round."""
         before = self.server.cpu_seconds()
-        sample = self.ask(effort, effort.seconds)
+        sample = self.apply_load(effort, effort.seconds)
         spent = self.server.cpu_seconds() - before
-        answers, outcome = len(sample.latencies), self.outcome
-        outcome.requests += answers
-        outcome.cpu.append(1e6 * spent / answers)
-        outcome.rate.append(answers / sample.seconds)
+        requests, outcome = len(sample.latencies), self.outcome
+        outcome.requests += requests
+        outcome.cpu.append(1e6 * spent / requests)
+        outcome.rate.append(requests / sample.seconds)
         outcome.p50.append(1e3 * statistics.median(sample.latencies))
         outcome.p99.append(1e3 * percentile(sample.latencies, 0.99))
 
-    def saturate(self, effort: Effort) -> None:
-        """How long a look at its health takes meanwhile, and what memory it holds."""
-        probes = self.ask(effort, effort.seconds, self.peer.probe()).probes
+    def measure_under_load(self, effort: Effort) -> None:
+        """Record the latency of the health endpoint under full load, and the memory after it."""
+        probes = self.apply_load(effort, effort.seconds, self.peer.probe()).probes
         self.outcome.health = [1e3 * seconds for seconds in probes]
         self.outcome.memory = self.server.megabytes()
 
@@ -105,7 +122,7 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
@@ -117,18 +134,18 @@ def measure(
     effort: Effort,
     work: Path,
 ) -> list[Outcome]:
-    """All servers with one model. One that fails says why, and the others go on."""
-    asked = without_target(records)
-    expected = project.expected(model, asked)
+    """Measure all servers with one model. A failure is recorded in the outcome, and the others continue."""
+    inputs = without_target(records)
+    predictions = project.predict(model, inputs)
     outcomes = []
-    # Those who are pinned are started by this process: it moves away from them first.
+    # A server is pinned to the first core that this process may use: restrict this process only after all starts.
     allowed = os.sched_getaffinity(0)
     with ExitStack() as stack:
         runs = []
         for peer in (peer for peer in peers if model in peer.models):
             outcome = Outcome(peer.name, peer.title, model, effort.connections)
             outcomes.append(outcome)
-            say(f"{model}: {peer.title}")
+            log(f"{model}: {peer.title}")
             try:
                 for _ in range(effort.starts):
                     server = peer.start(model, project, work)
@@ -136,40 +153,42 @@ def measure(
                     outcome.ready.append(server.ready_seconds)
                     if len(outcome.ready) < effort.starts:
                         server.stop()
-                outcome.environment = installed(peer.environment)
-            except WrongAnswer as error:
+                outcome.environment = installed_megabytes(peer.environment)
+            except WrongResponse as error:
                 outcome.trouble = str(error)
-                say(outcome.trouble)
+                log(outcome.trouble)
                 continue
-            question = peer.question(asked, expected)
-            runs.append(Run(peer, server, question, outcome))
+            request_set = peer.request_set(inputs, predictions)
+            runs.append(Run(peer, server, request_set, outcome))
         _, core = cores()
         os.sched_setaffinity(0, {core})
         try:
-            each(runs, lambda run: agree(run, effort))
+            for_each(runs, lambda run: check_and_warm_up(run, effort))
             for number in range(effort.rounds):
-                say(f"{model}: round {number + 1} of {effort.rounds}")
-                turn = number % max(len(runs), 1)
-                each(runs[turn:] + runs[:turn], lambda run: run.round(effort))
-            each(runs, lambda run: run.saturate(effort))
+                log(f"{model}: round {number + 1} of {effort.rounds}")
+                first = number % max(len(runs), 1)
+                rotated = runs[first:] + runs[:first]
+                for_each(rotated, lambda run: run.measure_round(effort))
+            for_each(runs, lambda run: run.measure_under_load(effort))
         finally:
             os.sched_setaffinity(0, allowed)
     return outcomes
 
 
-def agree(run: Run, effort: Effort) -> None:
-    """Each record is answered as scikit-learn does, first alone and then under load."""
-    for number in range(len(run.question.wire)):
-        load.once(run.server.port, run.question, number)
-    run.ask(effort, effort.warm_seconds)
+def check_and_warm_up(run: Run, effort: Effort) -> None:
+    """Compare the response to each record with scikit-learn, first alone and then under load."""
+    for number in range(len(run.request_set.requests)):
+        load.send_once(run.server.port, run.request_set, number)
+    run.apply_load(effort, effort.warm_seconds)
 
 
-def each(runs: Sequence[Run], work: Callable[[Run], None]) -> None:
+def for_each(runs: Sequence[Run], work: Callable[[Run], None]) -> None:
+    """Do some work with each run that has not failed, and record its failure."""
     for run in runs:
         if run.outcome.trouble:
             continue
         try:
             work(run)
-        except (OSError, Failed, WrongAnswer) as error:
+        except (OSError, CommandFailed, WrongResponse) as error:
             run.outcome.trouble = f"{type(error).__name__}: {error}"
-            say(f"{run.peer.title}: {run.outcome.trouble}")
+            log(f"{run.peer.title}: {run.outcome.trouble}")

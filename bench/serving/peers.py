@@ -1,4 +1,4 @@
-"""Who is measured: how each is installed, started and asked."""
+"""The measured servers: how to install and start each, and how to encode its requests."""
 
 import json
 import os
@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.serving.environments import call, peer
-from bench.serving.load import Question, wire
+from bench.serving.environments import peer_environment, run_command
+from bench.serving.load import RequestSet, encode_request
 from bench.serving.project import MODELS, NAME, TARGET, Project, Record
 from bench.serving.servers import QUIET, Server
 
@@ -17,7 +17,7 @@ OURS, TUTORIAL, FEATURED = "emitted", "tutorial", "featured"
 CONSTANT, THROUGH = "constant", "through"
 
 
-def as_it_is(record: Record) -> object:
+def as_is(record: Record) -> object:
     return record
 
 
@@ -35,29 +35,33 @@ def as_frame(record: Record) -> object:
 
 @dataclass(frozen=True)
 class Peer:
-    """One server. Its command may name its {port}, its {bin}, the {model} and others: see `start`."""
+    """A server to measure. The command and the settings may contain {port}, {bin}, {model} and others: see `start`."""
 
     name: str
     title: str
     environment: Path
     command: tuple[str, ...]
-    place: tuple[str | int, ...]
+    json_path: tuple[str | int, ...]
+    """Leads to the probability in a response."""
     folder: Path = APPS
     path: str = "/predict"
     health: str = "/healthz"
     ready: str = ""
+    """The path of the readiness endpoint, if it is not that of `health`."""
     headers: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
-    body: Callable[[Record], object] = as_it_is
+    body: Callable[[Record], object] = as_is
     models: tuple[str, ...] = MODELS
     constant: bool = False
+    """Whether it responds without a model, so that there is nothing to compare."""
     prepare: tuple[str, ...] = ()
-    """A command that comes before it, once for each model."""
+    """A command to run before each start."""
 
     def start(self, model: str, project: Project, work: Path) -> Server:
+        """Start the server with a model on a free port, and wait until it is ready."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        known = {
+        placeholders = {
             "bin": str(self.environment / "bin"),
             "model": str(project.estimator(model)),
             "name": model,
@@ -66,46 +70,51 @@ class Peer:
             "work": str(work),
         }
 
-        def filled(words: tuple[str, ...]) -> list[str]:
-            return [word.format(**known) for word in words]
+        def fill(words: tuple[str, ...]) -> list[str]:
+            return [word.format(**placeholders) for word in words]
 
-        settings = {name: text.format(**known) for name, text in self.settings.items()}
-        settings["PATH"] = f"{known['bin']}{os.pathsep}{os.environ['PATH']}"
+        settings = {
+            name: text.format(**placeholders) for name, text in self.settings.items()
+        }
+        settings["PATH"] = f"{placeholders['bin']}{os.pathsep}{os.environ['PATH']}"
         if self.prepare:
-            call(self.folder, filled(self.prepare), {**QUIET, **settings})
+            run_command(self.folder, fill(self.prepare), {**QUIET, **settings})
         return Server(
-            filled(self.command),
+            fill(self.command),
             port,
-            Question([wire("GET", self.ready or self.health)]),
+            RequestSet([encode_request("GET", self.ready or self.health)]),
             self.folder,
             work / f"{self.name}.log",
             settings,
         )
 
-    def question(self, records: list[Record], expected: list[float]) -> Question:
-        told = dict(self.headers)
-        wires = [
-            wire("POST", self.path, told, json.dumps(self.body(record)).encode())
-            for record in records
-        ]
-        return Question(wires, [] if self.constant else expected, self.place)
+    def request_set(
+        self, records: list[Record], predictions: list[float]
+    ) -> RequestSet:
+        """Return one request for each record, with the predictions to compare the responses with."""
+        headers = dict(self.headers)
+        bodies = [json.dumps(self.body(record)).encode() for record in records]
+        requests = [encode_request("POST", self.path, headers, body) for body in bodies]
+        return RequestSet(
+            requests, [] if self.constant else predictions, self.json_path
+        )
 
-    def probe(self) -> Question:
-        return Question([wire("GET", self.health)])
+    def probe(self) -> RequestSet:
+        return RequestSet([encode_request("GET", self.health)])
 
 
-def emitted(project: Project) -> list[Peer]:
-    """The service, and what the same server costs without a model."""
+def emitted_peers(project: Project) -> list[Peer]:
+    """Return the emitted service, and two constants that show what its server costs without a model."""
     settings = {"STORE": "{store}", "HOST": "127.0.0.1", "PORT": "{port}"}
-    # All connections are one caller's, which is counted and never refused.
+    # All connections belong to one caller, whose requests are counted but never limited.
     settings |= {"RATE_PER_SECOND": "1000000", "RATE_BURST": "1000000"}
 
-    def ours(name: str, title: str, path: str, *command: str) -> Peer:
+    def emitted_peer(name: str, title: str, path: str, *command: str) -> Peer:
         constant = path != "/predict"
         return Peer(
             name,
             title,
-            project.serves,
+            project.serving,
             ("{bin}/" + command[0], *command[1:]),
             ("probabilities", "yes"),
             project.folder,
@@ -119,15 +128,15 @@ def emitted(project: Project) -> list[Peer]:
 
     script = str(APPS / "constant.py")
     return [
-        ours(OURS, "the emitted service", "/predict", NAME, "serve"),
-        ours(
+        emitted_peer(OURS, "the emitted service", "/predict", NAME, "serve"),
+        emitted_peer(
             THROUGH,
             "its front and a FastAPI route, a constant",
             "/through",
             "python",
             script,
         ),
-        ours(
+        emitted_peer(
             CONSTANT,
             "its uvicorn, a constant in plain ASGI",
             "/constant",
@@ -137,7 +146,8 @@ def emitted(project: Project) -> list[Peer]:
     ]
 
 
-def tutorial(environment: Path) -> Peer:
+def tutorial_peer(environment: Path) -> Peer:
+    """Return the service that tutorials show."""
     uvicorn = "{bin}/python -m uvicorn tutorial:app --no-access-log --port {port}"
     return Peer(
         TUTORIAL,
@@ -149,18 +159,19 @@ def tutorial(environment: Path) -> Peer:
     )
 
 
-def others(exactly: list[str]) -> list[Peer]:
-    """Everyone else, each in an environment of its own."""
+def other_peers(model_versions: list[str]) -> list[Peer]:
+    """Return all other servers, each in an environment of its own."""
     model, plain = {"MODEL": "{model}"}, ("probability",)
     featured = "{bin}/python -m uvicorn featured:app --no-access-log --port {port}"
     bento = "{bin}/bentoml serve bento:%s --host 127.0.0.1 --port {port}"
     lit = "{bin}/python lit.py %s {port}"
-    made = [
-        tutorial(peer(TUTORIAL, exactly)),
+    mlflow = "{bin}/mlflow models serve --env-manager local --workers 1"
+    peers = [
+        tutorial_peer(peer_environment(TUTORIAL, model_versions)),
         Peer(
             FEATURED,
             "the tutorial with the same features",
-            peer(FEATURED, exactly),
+            peer_environment(FEATURED, model_versions),
             tuple(featured.split()),
             plain,
             headers={"X-API-Key": "bench"},
@@ -169,44 +180,36 @@ def others(exactly: list[str]) -> list[Peer]:
     ]
     for how in ("plain", "batched"):
         batched = how == "batched"
-        made.append(
+        peers.append(
             Peer(
                 f"bentoml-{how}",
                 f"BentoML, {how}",
-                peer("bentoml", exactly),
+                peer_environment("bentoml", model_versions),
                 tuple((bento % how.capitalize()).split()),
                 (0,) if batched else plain,
                 settings=model,
                 body=as_records if batched else as_record,
             )
         )
-        made.append(
+        peers.append(
             Peer(
                 f"litserve-{how}",
                 f"LitServe, {how}",
-                peer("litserve", exactly),
+                peer_environment("litserve", model_versions),
                 tuple((lit % how).split()),
                 plain,
                 health="/health",
                 settings=model,
             )
         )
-    made.append(
+    peers.append(
         Peer(
             "mlflow",
             "mlflow models serve",
-            peer("mlflow", exactly),
+            peer_environment("mlflow", model_versions),
             (
-                *[
-                    "{bin}/mlflow",
-                    "models",
-                    "serve",
-                    "--env-manager",
-                    "local",
-                    "--workers",
-                    "1",
-                ],
-                *["-m", "{work}/mlflow-{name}", "-h", "127.0.0.1", "-p", "{port}"],
+                *mlflow.split(),
+                *("-m", "{work}/mlflow-{name}", "-h", "127.0.0.1", "-p", "{port}"),
             ),
             ("predictions", 0, 1),
             path="/invocations",
@@ -220,8 +223,11 @@ def others(exactly: list[str]) -> list[Peer]:
             body=as_frame,
         )
     )
-    return made
+    return peers
 
 
 def without_target(records: list[Record]) -> list[Record]:
-    return [{n: v for n, v in record.items() if n != TARGET} for record in records]
+    return [
+        {name: value for name, value in record.items() if name != TARGET}
+        for record in records
+    ]

@@ -1,4 +1,4 @@
-"""Bars as SVG, written by hand: no library draws them, and they differ only where figures do."""
+"""Bar charts as SVG, without a plotting library, so that the files differ only where figures do."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ STYLE = "font-family='system-ui, sans-serif' fill='#30363d'"
 
 @dataclass(frozen=True)
 class Bar:
-    """One row: its name, its length, and the same in words."""
+    """One row: its name, its value, and the value as text."""
 
     title: str
     value: float
@@ -20,14 +20,15 @@ class Bar:
     colour: str = THEIRS
 
 
-def length(value: float, low: float, high: float) -> float:
-    """On a logarithmic scale from the decade below the smallest to the largest."""
+def bar_length(value: float, low: float, high: float) -> float:
+    """Return the length of a bar on a logarithmic scale from `low` to `high`."""
     return WIDTH * math.log(value / low) / math.log(high / low)
 
 
-def bars(title: str, unit: str, rows: Sequence[Bar]) -> str:
-    """Bars from the shortest to the longest, with a line at each power of ten."""
+def draw_bars(title: str, unit: str, rows: Sequence[Bar]) -> str:
+    """Return an SVG with the bars from the shortest to the longest, and a line at each power of ten."""
     rows = sorted(rows, key=lambda bar: bar.value)
+    # The scale starts at the power of ten below the smallest value, so that each bar is visible.
     low = 10.0 ** math.floor(math.log10(rows[0].value) - 0.01)
     high = max(rows[-1].value, low * 10)
     height, wide = HEAD + ROW * len(rows) + 24, LEFT + WIDTH + RIGHT
@@ -40,7 +41,7 @@ def bars(title: str, unit: str, rows: Sequence[Bar]) -> str:
     ]
     power = low
     while power <= high:
-        place, foot = LEFT + length(power, low, high), height - 20
+        place, foot = LEFT + bar_length(power, low, high), height - 20
         parts.append(
             f"<path d='M{place:.1f} {HEAD}V{foot}' stroke='#d8dee4'/>"
             f"<text x='{place:.1f}' y='{foot + 14}' {STYLE} font-size='11' "
@@ -48,7 +49,7 @@ def bars(title: str, unit: str, rows: Sequence[Bar]) -> str:
         )
         power *= 10
     for number, bar in enumerate(rows):
-        top, long = HEAD + ROW * number, max(length(bar.value, low, high), 1.0)
+        top, long = HEAD + ROW * number, max(bar_length(bar.value, low, high), 1.0)
         parts.append(
             f"<text x='{LEFT - 10}' y='{top + 17}' {STYLE} text-anchor='end'>"
             f"{escape(bar.title)}</text>"

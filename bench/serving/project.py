@@ -1,4 +1,4 @@
-"""The project under test: rendered, given a table, trained, promoted; as its owner would."""
+"""The project under test: render it, adopt a table, train and promote, as its owner would."""
 
 import csv
 import json
@@ -16,10 +16,10 @@ from unittest.mock import patch
 
 import yaml
 
-from bench.serving.environments import call, uv
+from bench.serving.environments import find_uv, run_command
 from bench.serving.servers import QUIET
 from slipway.adoption import Table, adopt
-from slipway.project import Project as Made
+from slipway.project import Project as CreatedProject
 from tests.rendering import ANSWERS_FILE, QUESTIONS, render
 
 NAME, PACKAGE = "serving-bench", "serving_bench"
@@ -32,7 +32,7 @@ CATEGORIES = {
     "region": ["central", "east", "north", "north-west", "south", "west"],
     "segment": ["business", "consumer", "public", "school"],
 }
-# What a service has by default, as far as it is a matter of an answer.
+# The default features of a service that an answer decides.
 FEATURES = {
     "auth": "api_key",
     "bulk": "parquet",
@@ -41,52 +41,61 @@ FEATURES = {
     "prediction_log": "sqlite",
 }
 Record = dict[str, Any]
-SETTING = "UV_PROJECT_ENVIRONMENT"
+ENVIRONMENT_VARIABLE = "UV_PROJECT_ENVIRONMENT"
 FEWEST_ROWS = 600
-"""Every table begins with these, so that what is asked of a model lies within its schema."""
+"""Every table begins with the same rows, so that the requests lie within the schema of any of them."""
 
 
-def rows(count: int, seed: int = 7) -> list[Record]:
-    """A table of sixteen columns and a target that follows some of them."""
-    chance, made = random.Random(seed), []
+def generate_rows(count: int, seed: int = 7) -> list[Record]:
+    """Return rows with sixteen columns and a target that depends on some of them."""
+    rng, generated = random.Random(seed), []
     for _ in range(count):
-        row: Record = {name: round(chance.gauss(10.0, 4.0), 3) for name in NUMBERS}
-        row |= {name: chance.choice(words) for name, words in CATEGORIES.items()}
-        pull = sum((row[name] - 10.0) / 4.0 for name in NUMBERS[:4])
-        pull += 2.0 * (row["contract"] == "monthly") - 1.5 * (
+        row: Record = {name: round(rng.gauss(10.0, 4.0), 3) for name in NUMBERS}
+        row |= {name: rng.choice(words) for name, words in CATEGORIES.items()}
+        logit = sum((row[name] - 10.0) / 4.0 for name in NUMBERS[:4])
+        logit += 2.0 * (row["contract"] == "monthly") - 1.5 * (
             row["segment"] == "school"
         )
-        pull += 0.5 * abs(row[NUMBERS[4]] - 10.0) - 2.0
-        row[TARGET] = "yes" if chance.random() < 1 / (1 + math.exp(-pull)) else "no"
-        made.append(row)
-    return made
+        logit += 0.5 * abs(row[NUMBERS[4]] - 10.0) - 2.0
+        row[TARGET] = "yes" if rng.random() < 1 / (1 + math.exp(-logit)) else "no"
+        generated.append(row)
+    return generated
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project's folder, and its environments: what trains, what serves, and what scores files."""
+    """A project with three environments: for training, for serving and for scoring files."""
 
     folder: Path
-    trains: Path
-    serves: Path
-    scores: Path
+    training: Path
+    serving: Path
+    scoring: Path
 
     @classmethod
     def at(cls, folder: Path) -> Self:
-        return cls(folder, *map(folder.with_name, ("trains", "serves", "scores")))
+        """Return the project in a folder, with its environments next to the folder."""
+        return cls(
+            folder,
+            training=folder.with_name("trains"),
+            serving=folder.with_name("serves"),
+            scoring=folder.with_name("scores"),
+        )
 
     @cached_property
     def headers(self) -> dict[str, str]:
-        """What a request must carry, as the project itself says it: its key, if it asks for one."""
+        """The headers that a request needs, such as its API key, read from the curl command that the project prints."""
         words = shlex.split(self.run("call").split("curl ", 1)[1])
-        given = [after for word, after in pairwise(words) if word == "-H"]
-        split = (header.partition(":") for header in given)
-        found = {name.strip(): value.strip() for name, _, value in split}
-        return {n: v for n, v in found.items() if n.lower() != "content-type"}
+        headers = {}
+        for option, value in pairwise(words):
+            name, _, content = value.partition(":")
+            if option == "-H" and name.strip().lower() != "content-type":
+                headers[name.strip()] = content.strip()
+        return headers
 
     def run(self, *arguments: str, **environment: str) -> str:
-        command = [str(self.trains / "bin" / NAME), *arguments]
-        return call(self.folder, command, QUIET | environment)
+        """Run the project's command line."""
+        command = [str(self.training / "bin" / NAME), *arguments]
+        return run_command(self.folder, command, QUIET | environment)
 
     def store(self, model: str) -> Path:
         return self.folder / f"store-{model}"
@@ -95,53 +104,58 @@ class Project:
         return self.folder / f"{model}.joblib"
 
     def train(self, model: str) -> None:
-        """Fit one of model.py's estimators, and let it serve from a store of its own."""
+        """Train and promote one of model.py's estimators, in a store of its own."""
         path = self.folder / "params.yaml"
         params = yaml.safe_load(path.read_text("utf-8"))
         params["model"] = {"name": model, "options": {}}
         path.write_text(yaml.safe_dump(params), "utf-8")
-        python = str(self.trains / "bin" / "python")
+        python = str(self.training / "bin" / "python")
         script = str(Path(__file__).parent / "apps" / "train.py")
         settings = {**QUIET, "STORE": str(self.store(model))}
-        call(self.folder, [python, script, str(self.estimator(model))], settings)
+        run_command(self.folder, [python, script, str(self.estimator(model))], settings)
 
-    def expected(self, model: str, records: list[Record]) -> list[float]:
-        """What scikit-learn says of some records."""
-        asked = self.folder / "records.json"
-        asked.write_text(json.dumps(records), "utf-8")
+    def predict(self, model: str, records: list[Record]) -> list[float]:
+        """Return scikit-learn's predictions for some records."""
+        file = self.folder / "records.json"
+        file.write_text(json.dumps(records), "utf-8")
         script = str(Path(__file__).parent / "apps" / "expected.py")
-        command = [str(self.trains / "bin" / "python"), script]
-        told = call(self.folder, [*command, str(self.estimator(model)), str(asked)])
-        return [float(chance) for chance in json.loads(told.splitlines()[-1])]
+        command = [str(self.training / "bin" / "python"), script]
+        command += [str(self.estimator(model)), str(file)]
+        last_line = run_command(self.folder, command).splitlines()[-1]
+        return [float(probability) for probability in json.loads(last_line)]
 
 
-def chosen() -> dict[str, str]:
-    """The answers that make a difference to serving, as far as there are such questions."""
+def serving_answers() -> dict[str, str]:
+    """Return the answers that affect serving, as far as the template has these questions."""
     offered = {name: answer for name, answer in FEATURES.items() if name in QUESTIONS}
     return {"preset": "starter", **offered}
 
 
-def make(folder: Path, count: int) -> Project:
-    """A project from the template as it is here, which has adopted the table.
+def create_project(folder: Path, count: int) -> Project:
+    """Render the current template and let the project adopt a table of so many rows.
 
-    Its environments lie beside it, and stay when it is made anew.
+    The project replaces an older one. The environments next to it are reused.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    named = {"project_name": "Serving bench", "problem": "classification"}
-    render(folder, {**named, **chosen()})
+    names = {"project_name": "Serving bench", "problem": "classification"}
+    render(folder, {**names, **serving_answers()})
     table = folder / "table.csv"
-    made = rows(count)
+    rows = generate_rows(count)
     with table.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, made[0])
+        writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
-        writer.writerows(made)
+        writer.writerows(rows)
     project = Project.at(folder)
-    # As `make new DATA=…` does it, whatever that comes to.
+    # The same code as `make new DATA=…`.
     answers = yaml.safe_load((folder / ANSWERS_FILE).read_text("utf-8"))
-    with patch.dict(os.environ, {SETTING: str(project.trains)}):
-        adopt(Table(table, TARGET, {}), Made(folder, answers))
-    install = [uv(), "sync", "--locked", "--quiet", "--no-default-groups"]
+    with patch.dict(os.environ, {ENVIRONMENT_VARIABLE: str(project.training)}):
+        adopt(Table(table, TARGET, {}), CreatedProject(folder, answers))
+    install = [find_uv(), "sync", "--locked", "--quiet", "--no-default-groups"]
     install += ["--group", "serve"]
-    call(folder, install, {SETTING: str(project.serves)})
-    call(folder, [*install, "--group", "score"], {SETTING: str(project.scores)})
+    run_command(folder, install, {ENVIRONMENT_VARIABLE: str(project.serving)})
+    run_command(
+        folder,
+        [*install, "--group", "score"],
+        {ENVIRONMENT_VARIABLE: str(project.scoring)},
+    )
     return project

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.serving import plots
-from bench.serving.bulk import Scored
-from bench.serving.goals import Goal, goals
+from bench.serving.bulk import BulkOutcome
+from bench.serving.goals import Goal, judge
 from bench.serving.measure import Outcome, percentile
 from bench.serving.peers import CONSTANT, FEATURED, OURS, THROUGH, TUTORIAL
-from bench.serving.project import chosen
+from bench.serving.project import serving_answers
 
 PAGE, FOLDER = "performance.md", "performance"
 HEAD = """\
@@ -49,146 +49,150 @@ connection while the load keeps the server busy.
 """
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def figure(value: float) -> str:
-    """Format a value with three significant digits."""
+def format_figure(value: float) -> str:
+    """Return a number with three significant digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def short(outcome: Outcome) -> str:
-    """Return what went wrong, without details that change from run to run."""
+def summarize_trouble(outcome: Outcome) -> str:
+    """Return the error without the parts that differ from run to run."""
     return outcome.trouble.split("\n")[0].split("\\r\\n")[0].split(" b'")[0]
 
 
-def median(values: Sequence[float]) -> str:
-    return figure(statistics.median(values)) if values else "–"
+def format_median(values: Sequence[float]) -> str:
+    return format_figure(statistics.median(values)) if values else "–"
 
 
-def against(reference: Outcome | None, outcome: Outcome) -> str:
+def format_ratio(reference: Outcome | None, outcome: Outcome) -> str:
     if reference is None or not reference.cpu:
         return "–"
-    return f"{figure(reference.cost / outcome.cost)}×"
+    return f"{format_figure(reference.cost / outcome.cost)}×"
 
 
-def of_model(outcomes: Sequence[Outcome], model: str) -> dict[str, Outcome]:
-    """Return a model's measured outcomes, cheapest first."""
-    kept = [one for one in outcomes if one.model == model and one.cpu]
-    return {one.server: one for one in sorted(kept, key=lambda one: one.cost)}
+def select_model(outcomes: Sequence[Outcome], model: str) -> dict[str, Outcome]:
+    """Return the measured servers of a model by name, the cheapest first."""
+    measured = [one for one in outcomes if one.model == model and one.cpu]
+    return {one.server: one for one in sorted(measured, key=lambda one: one.cost)}
 
 
-def costs(found: dict[str, Outcome]) -> str:
+def cost_table(servers: dict[str, Outcome]) -> str:
     head = ["server", "CPU µs", "±", "less than the tutorial", "… with features"]
     head += ["requests/s", "p50 ms", "p99 ms"]
     rows = []
-    for one in found.values():
+    for one in servers.values():
         name = f"**{one.title}**" if one.server == OURS else one.title
-        row = [name, figure(one.cost), f"{one.spread:.0%}"]
-        row += [against(found.get(other), one) for other in (TUTORIAL, FEATURED)]
-        row += [median(one.rate), median(one.p50), median(one.p99)]
+        row = [name, format_figure(one.cost), f"{one.spread:.0%}"]
+        row += [format_ratio(servers.get(other), one) for other in (TUTORIAL, FEATURED)]
+        row += [format_median(one.rate), format_median(one.p50), format_median(one.p99)]
         rows.append(row)
-    return table(head, rows)
+    return markdown_table(head, rows)
 
 
-def service(found: dict[str, Outcome]) -> str:
+def service_table(servers: dict[str, Outcome]) -> str:
     head = ["server", "memory MB", "environment MB", "ready s"]
     head += ["health p50 ms", "health p99 ms"]
     rows = []
-    for one in found.values():
+    for one in servers.values():
         row = [
             one.title,
-            median([one.memory] if one.memory else []),
-            figure(one.environment),
+            format_median([one.memory] if one.memory else []),
+            format_figure(one.environment),
         ]
-        row += [median(one.ready), median(one.health)]
-        rows.append([*row, figure(percentile(one.health, 0.99)) if one.health else "–"])
-    return table(head, rows)
+        row += [format_median(one.ready), format_median(one.health)]
+        rows.append(
+            [*row, format_figure(percentile(one.health, 0.99)) if one.health else "–"]
+        )
+    return markdown_table(head, rows)
 
 
-def plot(found: dict[str, Outcome], model: str) -> str:
+def draw_plot(servers: dict[str, Outcome], model: str) -> str:
     colours = {OURS: plots.OURS, CONSTANT: plots.REFERENCE, THROUGH: plots.REFERENCE}
     rows = [
         plots.Bar(
             one.title,
             one.cost,
-            f"{figure(one.cost)} µs",
+            f"{format_figure(one.cost)} µs",
             colours.get(one.server, plots.THEIRS),
         )
-        for one in found.values()
+        for one in servers.values()
     ]
     title = f"One request, {model} model"
-    return plots.bars(title, "server's processor time, µs, logarithmic", rows)
+    return plots.draw_bars(title, "server's processor time, µs, logarithmic", rows)
 
 
-def verdicts(made: Sequence[Goal]) -> str:
+def goal_table(goals: Sequence[Goal]) -> str:
     rows = [
-        [goal.what, goal.wanted, goal.found, "yes" if goal.met else "**no**"]
-        for goal in made
+        [goal.name, goal.wanted, goal.measured, "yes" if goal.met else "**no**"]
+        for goal in goals
     ]
-    return table(["goal", "wanted", "measured", "met"], rows)
+    return markdown_table(["goal", "wanted", "measured", "met"], rows)
 
 
-def bulk(scored: Sequence[Scored]) -> str:
-    rows = [[one.title, *map(figure, one.medians())] for one in scored]
-    return table(["how", "seconds", "CPU s", "peak memory MB"], rows)
+def bulk_table(bulk_outcomes: Sequence[BulkOutcome]) -> str:
+    rows = [[one.title, *map(format_figure, one.medians())] for one in bulk_outcomes]
+    return markdown_table(["how", "seconds", "CPU s", "peak memory MB"], rows)
 
 
 def sections(
     outcomes: Sequence[Outcome],
-    scored: Sequence[Scored],
-    named: Sequence[str],
+    bulk_outcomes: Sequence[BulkOutcome],
+    versions: Sequence[str],
     rows: int,
     load: float,
 ) -> Iterator[str]:
     connections = outcomes[0].connections
     rounds = max(len(one.cpu) for one in outcomes)
-    answers = ", ".join(f"`{name}={answer}`" for name, answer in chosen().items())
+    answers = ", ".join(
+        f"`{name}={answer}`" for name, answer in serving_answers().items()
+    )
     yield HEAD.format(
         connections=connections, rounds=rounds, answers=answers, load=load
     )
     yield "## Goals\n"
-    yield verdicts(list(goals(outcomes, scored)))
+    yield goal_table(list(judge(outcomes, bulk_outcomes)))
     for model in dict.fromkeys(one.model for one in outcomes):
-        found = of_model(outcomes, model)
+        servers = select_model(outcomes, model)
         yield f"## {model.capitalize()}\n"
         yield f"![{model}]({FOLDER}/{model}.svg)\n"
-        yield costs(found)
+        yield cost_table(servers)
     yield SERVICE
     for model in dict.fromkeys(one.model for one in outcomes):
         yield f"{model.capitalize()}:\n"
-        yield service(of_model(outcomes, model))
-    if scored:
+        yield service_table(select_model(outcomes, model))
+    if bulk_outcomes:
         yield "## Scoring a file\n"
         yield (
             f"{rows:,} rows of Parquet, scored with the linear model from file to file, in an environment with the "
             "dependency groups `serve` and `score`. Times are medians of the runs; memory is the peak.\n"
         )
-        yield bulk(scored)
+        yield bulk_table(bulk_outcomes)
     if failed := [one for one in outcomes if one.trouble]:
         yield "## Incomplete or missing measurements\n"
-        lines = [f"- {o.title}, {o.model}: {short(o)}" for o in failed]
+        lines = [f"- {o.title}, {o.model}: {summarize_trouble(o)}" for o in failed]
         yield "\n".join(lines) + "\n"
-    if named:
+    if versions:
         yield "## Versions\n"
-        yield ", ".join(f"{line.replace('==', ' ')}" for line in named) + ".\n"
+        yield ", ".join(f"{line.replace('==', ' ')}" for line in versions) + ".\n"
 
 
 def write(
     docs: Path,
     outcomes: Sequence[Outcome],
-    scored: Sequence[Scored],
-    named: Sequence[str],
+    bulk_outcomes: Sequence[BulkOutcome],
+    versions: Sequence[str],
     rows: int,
     load: float,
 ) -> None:
     """Write the page, and a plot for each model."""
     folder = docs / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    text = "\n".join(sections(outcomes, scored, named, rows, load))
+    text = "\n".join(sections(outcomes, bulk_outcomes, versions, rows, load))
     (docs / PAGE).write_text(text, "utf-8")
     for model in dict.fromkeys(one.model for one in outcomes):
-        if found := of_model(outcomes, model):
-            (folder / f"{model}.svg").write_text(plot(found, model), "utf-8")
+        if servers := select_model(outcomes, model):
+            (folder / f"{model}.svg").write_text(draw_plot(servers, model), "utf-8")

@@ -1,4 +1,4 @@
-"""Servers as processes: started on a core of their own, watched through /proc, stopped."""
+"""Run servers as processes pinned to one core, and measure them through /proc."""
 
 import os
 import signal
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from bench.serving.load import Question, WrongAnswer, once
+from bench.serving.load import RequestSet, WrongResponse, send_once
 
 TICKS = os.sysconf("SC_CLK_TCK")
 MEGABYTE = 1e6
 START_SECONDS, STOP_SECONDS = 120.0, 20.0
-# No library may use a second core, or call home.
+# Libraries must neither use a second core nor send telemetry.
 QUIET = {
     "BENTOML_DO_NOT_TRACK": "True",
     "DO_NOT_TRACK": "1",
@@ -26,14 +26,14 @@ QUIET = {
 
 
 def cores() -> tuple[int, int]:
-    """One for the server, another for the load; the same where there is only one."""
-    free = sorted(os.sched_getaffinity(0))
-    return free[0], free[-1]
+    """Return a core for the server and one for the load generator; the same if there is only one."""
+    usable = sorted(os.sched_getaffinity(0))
+    return usable[0], usable[-1]
 
 
 @dataclass(frozen=True)
-class Stat:
-    """What /proc/PID/stat says of a process that matters here."""
+class ProcessStat:
+    """The parent, session and processor seconds of a process, from /proc/PID/stat."""
 
     parent: int
     session: int
@@ -41,38 +41,42 @@ class Stat:
 
     @classmethod
     def read(cls, pid: int) -> Self | None:
+        """Return None if there is no such process."""
         try:
             text = Path("/proc", str(pid), "stat").read_text()
         except (FileNotFoundError, ProcessLookupError):
             return None
-        # Its name stands in parentheses and may hold anything.
+        # The process name is in parentheses and may contain spaces and parentheses.
         fields = text.rpartition(")")[2].split()
-        # Its own time, and that of children who ended and were waited for.
+        # utime, stime, cutime and cstime: the last two are those of reaped children.
         spent = sum(map(int, fields[11:15])) / TICKS
         return cls(int(fields[1]), int(fields[3]), spent)
 
 
-def family(pid: int) -> dict[int, Stat]:
-    """A process with all that it started, and what shares its session."""
-    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-    stats = {one: stat for one in pids if (stat := Stat.read(one))}
-    found = {one for one, stat in stats.items() if pid in (one, stat.session)}
-    while more := {
-        one for one, stat in stats.items() if stat.parent in found and one not in found
-    }:
-        found |= more
-    return {one: stats[one] for one in found}
+def process_family(pid: int) -> dict[int, ProcessStat]:
+    """Return a process with all its descendants and the processes of its session."""
+    stats = {}
+    for path in Path("/proc").iterdir():
+        stat = ProcessStat.read(int(path.name)) if path.name.isdigit() else None
+        if stat:
+            stats[int(path.name)] = stat
+    members = {number for number, s in stats.items() if pid in (number, s.session)}
+    children = members
+    while children:
+        children = {n for n, s in stats.items() if s.parent in members} - members
+        members = members | children
+    return {number: stats[number] for number in members}
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and all that it started."""
-    return sum(stat.seconds for stat in family(pid).values())
+    """Return the user and system time of a process family."""
+    return sum(stat.seconds for stat in process_family(pid).values())
 
 
 def megabytes(pid: int) -> float:
-    """Memory in use; a page that several processes share counts once."""
+    """Return the memory of a process family; a page that several processes share counts once."""
     total = 0
-    for one in family(pid):
+    for one in process_family(pid):
         try:
             lines = Path("/proc", str(one), "smaps_rollup").read_text().splitlines()
         except (FileNotFoundError, ProcessLookupError):
@@ -82,13 +86,13 @@ def megabytes(pid: int) -> float:
 
 
 class Server:
-    """A running server; leaves nothing running when its block ends."""
+    """A running server. Leaving its `with` block stops all of its processes."""
 
     def __init__(
         self,
         command: Sequence[str],
         port: int,
-        ready: Question,
+        ready: RequestSet,
         folder: Path,
         log: Path,
         environment: Mapping[str, str],
@@ -106,7 +110,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        # What it starts later inherits this.
+        # Processes that it starts later inherit the affinity.
         os.sched_setaffinity(self.process.pid, {core})
         try:
             self._wait(ready, began + START_SECONDS)
@@ -115,15 +119,15 @@ class Server:
             raise
         self.ready_seconds = time.perf_counter() - began
 
-    def _wait(self, ready: Question, deadline: float) -> None:
+    def _wait(self, ready: RequestSet, deadline: float) -> None:
         while True:
             try:
-                once(self.port, ready)
+                send_once(self.port, ready)
                 return
-            except (OSError, WrongAnswer) as error:
+            except (OSError, WrongResponse) as error:
                 if self.process.poll() is not None or time.perf_counter() > deadline:
-                    last = self.log.read_text(errors="replace")[-2000:]
-                    raise WrongAnswer(f"not ready: {error}\n{last}") from None
+                    log_end = self.log.read_text(errors="replace")[-2000:]
+                    raise WrongResponse(f"not ready: {error}\n{log_end}") from None
             time.sleep(0.01)
 
     def cpu_seconds(self) -> float:
@@ -133,18 +137,18 @@ class Server:
         return megabytes(self.process.pid)
 
     def stop(self) -> None:
-        """Ask it to end; end what is still there."""
-        everyone = family(self.process.pid)
+        """Terminate the server, then kill what is left of its processes."""
+        members = process_family(self.process.pid)
         self.process.terminate()
         try:
             self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        for pid in everyone:
-            # Only who still is the process that was seen.
-            stat = Stat.read(pid)
-            if stat and stat.session == everyone[pid].session:
+        for pid in members:
+            # The system may have given the id to another process meanwhile.
+            stat = ProcessStat.read(pid)
+            if stat and stat.session == members[pid].session:
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:

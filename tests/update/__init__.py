@@ -1,10 +1,10 @@
-"""That an update loses nothing: real releases, drawn edits, Copier's own update, and a judge.
+"""Tests that an update loses no edits: real releases, random edits, Copier's own update, and a judge of the result.
 
-small       a small template with five releases in which everything moves that can move
-tomorrow    a release that follows today's template: much of it changes, some of it moves
-history     templates with one tag for each release, the recorded ones first
-edits       what owners do to their files
-merging     what must become of a file that its owner edited and a release changed
-cases       a project, its owner's edits and an update, drawn by seed and number, and judged
-pairs       every (old file, new file) over all answers, merged with each class of edit
+small       a small template with five releases that contain every kind of change
+tomorrow    a release after the current template, in which files change and move
+history     templates with a tag for each release
+edits       edits by owners of projects
+merging     the expected result for a file that both its owner and a release changed
+cases       a random project with random edits and a random update, reproducible by seed and number
+pairs       every (old file, new file) over all answers, merged with each kind of edit
 """

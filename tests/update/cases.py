@@ -1,4 +1,4 @@
-"""A project, its owner's edits and an update, drawn by seed and number, and judged."""
+"""Random cases: a project, its owner's edits, an update, and a judgement of the result."""
 
 import tempfile
 from collections.abc import Iterator
@@ -12,19 +12,19 @@ import yaml
 
 from tests.releases import Follower, git
 from tests.rendering import ANSWERS_FILE, Tree, compiling_once
-from tests.update.edits import edited_by_its_owner
+from tests.update.edits import edit_project
 from tests.update.history import BUILDERS, History
 from tests.update.judge import Update
 
 Answers = dict[str, str]
 FIXED = {"preset", "problem", "package_name", "project_slug", "made_for"}
-"""What no project that exists is asked anew; a preset would only suggest."""
+"""Questions whose answers an update cannot change. A preset only changes defaults."""
 NAMES = ("Churn model", "Fraud watch", "House prices", "Ab")
 
 
 @dataclass(frozen=True)
 class Case:
-    """Two of one template, seed and number are the same."""
+    """A case, which template, seed and number determine completely."""
 
     history: History
     seed: int
@@ -35,8 +35,8 @@ class Case:
         return Random(f"{self.history.name} {self.seed} {self.number}")
 
     @property
-    def alone(self) -> str:
-        """The command that runs it."""
+    def command(self) -> str:
+        """The command that runs this case alone."""
         test = f"tests/update/test_cases.py -k {self.history.name}-{self.number}-"
         count = f"UPDATE_CASES={len(BUILDERS) * (self.number + 1)}"
         return f'{count} SEED={self.seed} make test ARGS="{test}"'
@@ -44,85 +44,90 @@ class Case:
 
 @dataclass(frozen=True)
 class Plan:
-    """An update: from a release to a later one, or of one answer, or both."""
+    """An update to a later release, of one answer, or both."""
 
     old: str
     new: str
-    given: Answers
+    answers: Answers
+    """The answers when the project is created; the others take their defaults."""
     question: str
-    """The question that is answered anew; empty where none is."""
+    """The question whose answer changes; empty if none does."""
 
     @property
     def ref(self) -> str | copier.VcsRef:
         return copier.VcsRef.CURRENT if self.old == self.new else self.new
 
 
-def choices(question: dict[str, Any]) -> list[str]:
-    """The answers that a question offers, where it offers the same whatever was answered."""
-    offered = question.get("choices", [])
-    listed = offered.values() if isinstance(offered, dict) else offered
-    return [value for value in listed if isinstance(value, str)]
+def list_choices(question: dict[str, Any]) -> list[str]:
+    """Return the answers that a question always offers, whatever the other answers are."""
+    choices = question.get("choices", [])
+    answers = choices.values() if isinstance(choices, dict) else choices
+    return [answer for answer in answers if isinstance(answer, str)]
 
 
-def planned(history: History, random: Random) -> Plan:
-    """An update at random. What is not answered takes its default."""
+def plan_update(history: History, random: Random) -> Plan:
+    """Return a random update."""
     first = random.randrange(len(history.versions) - 1)
     later = history.versions[first + 1 :]
     old = history.versions[first]
     new = old if random.random() < 0.3 else random.choice(later)
-    given, open_ = {}, [""]
+    answers, changeable = {}, []
     for name, question in history.questions(old).items():
-        offered = [] if name == "made_for" else choices(question)
-        if offered and random.random() < 0.5:
-            given[name] = random.choice(offered)
-        if len(offered) > 1 and name not in FIXED and name in history.questions(new):
-            open_.append(name)
+        choices = [] if name == "made_for" else list_choices(question)
+        if choices and random.random() < 0.5:
+            answers[name] = random.choice(choices)
+        if len(choices) > 1 and name not in FIXED and name in history.questions(new):
+            changeable.append(name)
     if "project_name" in history.questions(old):
-        given["project_name"] = random.choice(NAMES)
-    answered = old == new or random.random() < 0.2
-    return Plan(old, new, given, random.choice(open_[1:]) if answered else "")
+        answers["project_name"] = random.choice(NAMES)
+    changes_answer = old == new or random.random() < 0.2
+    question_name = random.choice(changeable) if changes_answer else ""
+    return Plan(old, new, answers, question_name)
 
 
-def recorded(project: Follower) -> Answers:
-    """The answers that a project remembers."""
-    found = yaml.safe_load(project.read(ANSWERS_FILE))
-    return {name: answer for name, answer in found.items() if name[0] != "_"}
+def read_answers(project: Follower) -> Answers:
+    """Return the answers that a project records."""
+    recorded = yaml.safe_load(project.read(ANSWERS_FILE))
+    return {n: answer for n, answer in recorded.items() if not n.startswith("_")}
 
 
-def put(project: Follower, after: Tree) -> None:
-    """Make a project's files be these."""
-    for path in project.files().keys() - after.keys():
+def replace_files(project: Follower, files: Tree) -> None:
+    """Replace all files of a project."""
+    for path in project.files().keys() - files.keys():
         (project.folder / path).unlink()
-    for path, content in after.items():
+    for path, content in files.items():
         (project.folder / path).parent.mkdir(parents=True, exist_ok=True)
         (project.folder / path).write_bytes(content)
 
 
-def run(case: Case) -> list[str]:
-    """What is wrong, each with all that is needed to see it again."""
-    with tempfile.TemporaryDirectory(prefix="slipway-case-") as place, compiling_once():
-        plan, edits = planned(case.history, case.random), list[str]()
-        told = f"{plan}\n  edits: %s\n  alone: {case.alone}"
-        problems = list(ran(case, plan, edits, Path(place)))
-        return [f"{p}\n  {told % (', '.join(edits) or 'none')}" for p in problems]
+def run_case(case: Case) -> list[str]:
+    """Run a case, and return its problems, each with what is needed to reproduce it."""
+    with (
+        tempfile.TemporaryDirectory(prefix="slipway-case-") as scratch,
+        compiling_once(),
+    ):
+        plan = plan_update(case.history, case.random)
+        edits, problems = run_plan(case, plan, Path(scratch))
+    context = f"{plan}\n  edits: {', '.join(edits) or 'none'}\n  alone: {case.command}"
+    return [f"{problem}\n  {context}" for problem in problems]
 
 
-def ran(case: Case, plan: Plan, edits: list[str], place: Path) -> Iterator[str]:
-    """Make the project, edit it, update it, and say what is wrong; name the edits in `edits`."""
+def run_plan(case: Case, plan: Plan, folder: Path) -> tuple[list[str], list[str]]:
+    """Create, edit and update the project; return the descriptions of the edits, and the problems."""
     history, random = case.history, case.random
-    project = Follower(history, place / "project", plan.old, **plan.given)
-    before, old = recorded(project), project.files()
+    project = Follower(history, folder / "project", plan.old, **plan.answers)
+    before, old = read_answers(project), project.files()
     changed = {}
     if plan.question:
-        offered = choices(history.questions(plan.new)[plan.question])
-        others = [answer for answer in offered if answer != before[plan.question]]
+        choices = list_choices(history.questions(plan.new)[plan.question])
+        others = [answer for answer in choices if answer != before[plan.question]]
         changed = {plan.question: random.choice(others)}
-    expected = history.translated(before, plan.new) | changed
-    fresh = Follower(history, place / "fresh", plan.new, **expected).files()
-    # An answer that takes an edited file away is `make update`'s to refuse.
+    expected = history.translate(before, plan.new) | changed
+    fresh = Follower(history, folder / "fresh", plan.new, **expected).files()
+    # `make update` refuses to change an answer where that would delete an edited file.
     off_limits = old.keys() - fresh.keys() if changed else set()
-    mine = edited_by_its_owner(old, fresh, off_limits, random, edits)
-    put(project, mine)
+    mine, edits = edit_project(old, fresh, off_limits, random)
+    replace_files(project, mine)
     project.commit("mine")
     project.update(changed, trust=history.crosses(plan.old, plan.new), ref=plan.ref)
     unmerged = git(project.folder, "diff", "--name-only", "--diff-filter=U", "-z")
@@ -134,21 +139,22 @@ def ran(case: Case, plan: Plan, edits: list[str], place: Path) -> Iterator[str]:
         unmerged=frozenset(filter(None, unmerged.split("\0"))),
         yours=lambda path: history.is_yours(path, before.get("package_name", "")),
     )
-    yield from update.problems()
+    problems = list(update.problems())
     project.commit("updated")
     project.update(ref=plan.ref)
     if lines := project.changed():
-        yield f"a second update changes {lines}"
+        problems.append(f"a second update changes {lines}")
     if plan.old == plan.new and not update.unmerged:
-        yield from restored(project, plan, before, mine)
+        problems += check_restored(project, plan, before, mine)
+    return edits, problems
 
 
-def restored(
+def check_restored(
     project: Follower, plan: Plan, before: Answers, mine: Tree
 ) -> Iterator[str]:
-    """Whether the answer of before brings back what was there before, edits and all."""
+    """Yield a problem unless the old answer restores the old files, including the edits."""
     project.update({plan.question: before[plan.question]}, ref=plan.ref)
     files = project.files()
     different = {p for p in {*files, *mine} if files.get(p) != mine.get(p)}
     if different:
-        yield f"{plan.question} answered as before does not restore {different}"
+        yield f"the old answer to {plan.question} does not restore {different}"

@@ -1,12 +1,12 @@
-"""The small template, made once for all that start a project from it."""
+"""The small template, created once for all tests that start a project from it."""
 
 import pytest
 
-from tests.update.history import History, little
+from tests.update.history import History, build_small
 
 
 @pytest.fixture(scope="package")
 def small(
     tmp_path_factory: pytest.TempPathFactory, default_gitconfig: object
 ) -> History:
-    return little(tmp_path_factory.mktemp("small") / "template")
+    return build_small(tmp_path_factory.mktemp("small") / "template")

@@ -1,7 +1,7 @@
-"""What owners do to their files: each edit changes a tree, path -> content.
+"""Random edits by owners of projects, in one file or in the tree of files.
 
-An edit of one file is a function of its text now, its text in the next release and a
-source of chance; it gives the owner's text, or nothing where it cannot be made there.
+An edit of a file is a function of its current text, its text in the next release and a random
+generator. It returns the owner's text, or None if the edit is impossible in this file.
 """
 
 from collections.abc import Callable, Collection
@@ -10,146 +10,165 @@ from random import Random
 import black
 
 from tests.rendering import ANSWERS_FILE, Tree
-from tests.update.merging import Change, changes
+from tests.update.merging import Change, find_changes
 
 Edit = Callable[[bytes, bytes, Random], bytes | None]
 MINE = b"# mine: %d\n"
-"""A line that no release has. It is a comment, or a heading, in whatever the file is."""
+"""A line that no release has; a comment, or a heading in Markdown."""
 
 
-def line(random: Random) -> bytes:
+def random_line(random: Random) -> bytes:
     return MINE % random.randrange(10**6)
 
 
-def inserted(text: bytes, place: int, new: bytes) -> bytes:
+def insert_line(text: bytes, index: int, line: bytes) -> bytes:
     lines = text.splitlines(True)
-    return b"".join([*lines[:place], new, *lines[place:]])
+    return b"".join([*lines[:index], line, *lines[index:]])
 
 
 def append(text: bytes, _: bytes, random: Random) -> bytes | None:
-    """A line at the end."""
-    return text + line(random)
+    """Add a line at the end."""
+    return text + random_line(random)
 
 
 def insert(text: bytes, _: bytes, random: Random) -> bytes | None:
-    """A line somewhere."""
-    return inserted(text, random.randrange(text.count(b"\n") + 1), line(random))
+    """Add a line at a random place."""
+    return insert_line(
+        text, random.randrange(text.count(b"\n") + 1), random_line(random)
+    )
 
 
-def near(text: bytes, new: bytes, random: Random) -> bytes | None:
-    """A line two lines before one that the release changes."""
-    found = changes(text, new)
-    places = [change.start - 2 for change in found if change.start >= 2]
-    return inserted(text, random.choice(places), line(random)) if places else None
-
-
-def same(text: bytes, new: bytes, random: Random) -> bytes | None:
-    """Other words for a line that the release changes too."""
-    found = [change for change in changes(text, new) if change.end > change.start]
-    if not found:
+def insert_near_change(text: bytes, new: bytes, random: Random) -> bytes | None:
+    """Add a line two lines before one that the release changes."""
+    starts = [change.start for change in find_changes(text, new)]
+    indexes = [start - 2 for start in starts if start >= 2]
+    if not indexes:
         return None
-    change: Change = random.choice(found)
+    return insert_line(text, random.choice(indexes), random_line(random))
+
+
+def change_same_line(text: bytes, new: bytes, random: Random) -> bytes | None:
+    """Replace a line that the release changes too."""
+    changed = [c for c in find_changes(text, new) if c.end > c.start]
+    if not changed:
+        return None
+    change: Change = random.choice(changed)
     lines = text.splitlines(True)
-    lines[random.randrange(change.start, change.end)] = line(random)
+    lines[random.randrange(change.start, change.end)] = random_line(random)
     return b"".join(lines)
 
 
-def cut(text: bytes, _: bytes, random: Random) -> bytes | None:
-    """Some lines taken away."""
+def delete_lines(text: bytes, _: bytes, random: Random) -> bytes | None:
+    """Delete up to three lines."""
     lines = text.splitlines(True)
     if len(lines) < 3:
         return None
-    place = random.randrange(len(lines) - 1)
-    del lines[place : place + random.randint(1, 3)]
+    start = random.randrange(len(lines) - 1)
+    del lines[start : start + random.randint(1, 3)]
     return b"".join(lines)
 
 
 def reformat(text: bytes, _: bytes, __: Random) -> bytes | None:
-    """A run of a formatter that is set otherwise."""
+    """Format the file with another line length."""
     mode = black.Mode(line_length=72)
     return black.format_str(text.decode(), mode=mode).encode()
 
 
 EDITS: dict[str, Edit] = {
-    edit.__name__: edit for edit in (append, insert, near, same, cut, reformat)
+    edit.__name__: edit
+    for edit in (
+        append,
+        insert,
+        insert_near_change,
+        change_same_line,
+        delete_lines,
+        reformat,
+    )
 }
+"""The edits of a file by name."""
 
 
-def edits_of(path: str) -> dict[str, Edit]:
-    """The edits that can be tried in a file: a formatter reads Python alone."""
+def applicable_edits(path: str) -> dict[str, Edit]:
+    """Return the edits for a type of file: the formatter reads only Python."""
     python = path.endswith(".py")
-    return {name: e for name, e in EDITS.items() if python or e is not reformat}
+    return {n: edit for n, edit in EDITS.items() if python or edit is not reformat}
 
 
 # --- edits of a project ----------------------------------------------------------------
 
 ProjectEdit = Callable[[Tree, Tree, Random], str]
-"""Changes the first tree, and names what it changed; the second is the next release's."""
+"""A function that changes the first tree and returns the path, or an empty text if the edit is impossible. The second tree is
+that of the next release."""
 
 
-def some(tree: Tree, random: Random) -> str:
-    """A file, but for the one that says what was answered."""
+def random_path(tree: Tree, random: Random) -> str:
+    """Return the path of a random file other than the answers file."""
     return random.choice(sorted(tree.keys() - {ANSWERS_FILE}))
 
 
-def deleted(tree: Tree, _: Tree, random: Random) -> str:
-    """Take a file away."""
-    path = some(tree, random)
+def delete_file(tree: Tree, _: Tree, random: Random) -> str:
+    """Delete a file."""
+    path = random_path(tree, random)
     del tree[path]
     return path
 
 
-def renamed(tree: Tree, _: Tree, random: Random) -> str:
-    """Give a file another name, and leave its text."""
-    path = some(tree, random)
+def move_file(tree: Tree, _: Tree, random: Random) -> str:
+    """Move a file without changing its text."""
+    path = random_path(tree, random)
     tree[f"mine/{path}"] = tree.pop(path)
     return path
 
 
-def created(tree: Tree, _: Tree, random: Random) -> str:
-    """Add a file beside another."""
-    path = f"{some(tree, random)}.mine"
-    tree[path] = line(random)
+def create_file(tree: Tree, _: Tree, random: Random) -> str:
+    """Create a file next to another."""
+    path = f"{random_path(tree, random)}.mine"
+    tree[path] = random_line(random)
     return path
 
 
-def met(tree: Tree, new: Tree, random: Random) -> str:
-    """Add a file that the release adds too."""
+def create_new_file_of_release(tree: Tree, new: Tree, random: Random) -> str:
+    """Create a file that the release adds too."""
     paths = sorted(new.keys() - tree.keys())
     if not paths:
         return ""
     path = random.choice(paths)
-    tree[path] = line(random)
+    tree[path] = random_line(random)
     return path
 
 
-def depended(tree: Tree, _: Tree, random: Random) -> str:
+def add_dependencies(tree: Tree, _: Tree, random: Random) -> str:
     """Add dependencies to `[project]`."""
-    path, none = "pyproject.toml", b"dependencies = []\n"
-    if none not in tree.get(path, b""):
+    path, empty = "pyproject.toml", b"dependencies = []\n"
+    if empty not in tree.get(path, b""):
         return ""
-    ours = b'dependencies = [\n    "polars>=%d",\n    "shap>=0.46",\n]\n'
-    tree[path] = tree[path].replace(none, ours % random.randint(1, 3))
+    filled = b'dependencies = [\n    "polars>=%d",\n    "shap>=0.46",\n]\n'
+    tree[path] = tree[path].replace(empty, filled % random.randint(1, 3))
     return path
 
 
 PROJECT_EDITS: dict[str, ProjectEdit] = {
-    "delete": deleted,
-    "rename": renamed,
-    "create": created,
-    "meet": met,
-    "depend": depended,
+    "delete file": delete_file,
+    "move file": move_file,
+    "create file": create_file,
+    "create new file of release": create_new_file_of_release,
+    "add dependencies": add_dependencies,
 }
+"""The edits of the tree by name."""
 
 
-def edited(kind: str, tree: Tree, new: Tree, random: Random) -> str:
-    """Make an edit of one kind in one file, and name it: rather one that the release takes away, or changes."""
-    every = [p for p in sorted(tree.keys() - {ANSWERS_FILE}) if kind in edits_of(p)]
-    gone = [path for path in every if path not in new]
-    changed = [path for path in every if new.get(path) != tree[path]]
-    chance = random.random()
-    among = gone if chance < 0.2 else changed if chance < 0.8 else every
-    path = random.choice(among or every)
+def edit_file(kind: str, tree: Tree, new: Tree, random: Random) -> str:
+    """Apply an edit to a random file, and return the path; empty if the edit is impossible there.
+
+    A file that the release deletes or changes is more likely, as it is harder to update.
+    """
+    paths = sorted(tree.keys() - {ANSWERS_FILE})
+    editable = [path for path in paths if kind in applicable_edits(path)]
+    deleted = [path for path in editable if path not in new]
+    changed = [path for path in editable if new.get(path) != tree[path]]
+    share = random.random()
+    candidates = deleted if share < 0.2 else changed if share < 0.8 else editable
+    path = random.choice(candidates or editable)
     text = EDITS[kind](tree[path], new.get(path, tree[path]), random)
     if text is None or text == tree[path]:
         return ""
@@ -157,16 +176,18 @@ def edited(kind: str, tree: Tree, new: Tree, random: Random) -> str:
     return path
 
 
-def edited_by_its_owner(
-    old: Tree, new: Tree, off_limits: Collection[str], random: Random, told: list[str]
-) -> Tree:
-    """A project after up to eight edits, each of which is told."""
+def edit_project(
+    old: Tree, new: Tree, off_limits: Collection[str], random: Random
+) -> tuple[Tree, list[str]]:
+    """Return a project's files after up to eight random edits, and a description of each edit."""
     mine = {path: text for path, text in old.items() if path not in off_limits}
+    descriptions = []
     for _ in range(random.choice([0, 1, 2, 4, 8])):
         kind = random.choice([*EDITS, *PROJECT_EDITS])
         if kind in EDITS:
-            path = edited(kind, mine, new, random)
+            path = edit_file(kind, mine, new, random)
         else:
             path = PROJECT_EDITS[kind](mine, new, random)
-        told += [f"{kind} {path}"] if path else []
-    return mine | {path: old[path] for path in off_limits}
+        if path:
+            descriptions.append(f"{kind}: {path}")
+    return mine | {path: old[path] for path in off_limits}, descriptions

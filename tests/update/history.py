@@ -1,4 +1,4 @@
-"""Templates with one tag for each release: the recorded ones, today's, and some made here."""
+"""Templates with one tag for each release: recorded releases, the current state, and synthetic ones."""
 
 import io
 import subprocess
@@ -15,124 +15,133 @@ from packaging.version import Version
 from slipway import release, releases
 from tests.manifests import PACKAGE, entry
 from tests.matrix.synthetic import write
-from tests.releases import PARTS, Template, git
+from tests.releases import COPIED_PATHS, Template, git
 from tests.rendering import ROOT, settings
 from tests.update import small
 from tests.update.small import Files
-from tests.update.tomorrow import VERSION, tomorrow
+from tests.update.tomorrow import VERSION, change_template
 
 
 @dataclass(frozen=True)
 class History:
-    """A template's repository, and what is known of its releases."""
+    """A template's repository and its releases."""
 
     name: str
     folder: Path
     versions: tuple[str, ...]
     """The oldest first."""
     renamed: Mapping[str, str]
+    """New names of questions by their old names."""
 
     def settings(self, version: str) -> dict[str, Any]:
-        """What copier.yml said in a release."""
-        return parsed(git(self.folder, "show", f"{version}:copier.yml"))
+        """Return the content of copier.yml in a release."""
+        return parse_settings(git(self.folder, "show", f"{version}:copier.yml"))
 
     def questions(self, version: str) -> dict[str, dict[str, Any]]:
-        """The questions of a release."""
-        found = self.settings(version).items()
-        return {name: question for name, question in found if name[0] != "_"}
+        """Return the questions of a release."""
+        return release.select_questions(self.settings(version))
 
     @property
-    def migrating(self) -> list[Version]:
-        """The versions that have a migration, as the newest release says."""
+    def migrations(self) -> list[Version]:
+        """The versions that have a migration in the newest release."""
         entries = self.settings(self.versions[-1])["_migrations"]
         return [Version(str(entry["version"])) for entry in entries]
 
-    def translated(self, answers: Mapping[str, str], version: str) -> dict[str, str]:
-        """Answers that a project remembers, to the questions of another release."""
-        asked = self.questions(version).keys()
-        named = {self.renamed.get(name, name): name for name in answers}
-        found = {new: answers[old] for new, old in named.items() if new in asked}
-        return found | {name: a for name, a in answers.items() if name in asked}
+    def translate(self, answers: Mapping[str, str], version: str) -> dict[str, str]:
+        """Return recorded answers under the names of another release, without those that it does not ask for."""
+        questions = self.questions(version)
+        translated = {}
+        for name, answer in answers.items():
+            new_name = self.renamed.get(name, name)
+            if new_name in questions:
+                translated[new_name] = answer
+        # An answer that is recorded under the release's own name takes precedence.
+        return translated | {n: a for n, a in answers.items() if n in questions}
 
     def crosses(self, old: str, new: str) -> bool:
-        """Whether an update from one release to another moves files."""
-        return any(Version(old) < one <= Version(new) for one in self.migrating)
+        """Return whether an update from one release to another runs a migration."""
+        return any(Version(old) < v <= Version(new) for v in self.migrations)
 
     def is_yours(self, path: str, package: str) -> bool:
-        """Whether a file that a project was rendered with is left alone by every update."""
+        """Return whether updates never touch a rendered file."""
         if self.name == "small":
             return path in small.YOURS
         parts = (PACKAGE if part == package else part for part in path.split("/"))
-        known = "/".join(parts)
-        return owner(known) == "yours"
+        return find_owner("/".join(parts)) == "yours"
 
 
 @cache
-def parsed(text: str) -> dict[str, Any]:
-    """The settings of a copier.yml. A case asks for the same ones a dozen times."""
-    return release.settings(text)
+def parse_settings(text: str) -> dict[str, Any]:
+    """Parse a copier.yml. Cached, because a case needs the same one a dozen times."""
+    return release.parse_settings(text)
 
 
-def owner(path: str) -> str:
-    """Who owns a file, as the table says; a file of a release that is gone is Slipway's."""
+def find_owner(path: str) -> str:
+    """Return the owner of a file in options/; Slipway if it is a file of an older release only."""
     try:
         return entry(path).owner
     except AssertionError:
         return "slipway"
 
 
-def archived(commit: str, folder: Path) -> Path:
-    """The template as a commit has it."""
+def extract_template(commit: str, folder: Path) -> Path:
+    """Extract the template of a commit into a folder, and return the folder."""
     packed = subprocess.run(
-        ["git", "archive", commit, *PARTS], cwd=ROOT, check=True, capture_output=True
+        ["git", "archive", commit, *COPIED_PATHS],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
     )
     with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
         archive.extractall(folder, filter="data")
     return folder
 
 
-def recorded() -> dict[str, str]:
-    """The releases that there have been, and their commits; those that this clone holds."""
-    absent = releases.absent(ROOT)
-    known = releases.recorded(ROOT).items()
-    return {version: commit for version, commit in known if version not in absent}
+def available_releases() -> dict[str, str]:
+    """Return the commit of each recorded release that this clone has."""
+    missing = releases.missing_releases(ROOT)
+    recorded = releases.recorded_releases(ROOT).items()
+    return {version: commit for version, commit in recorded if version not in missing}
 
 
-def today() -> str:
-    """The version that today's tree counts as: later than any release and any migration."""
-    entries = settings()["_migrations"]
-    known = [*recorded(), *(str(entry["version"]) for entry in entries), "0.0.0"]
-    newest = max(map(Version, known))
+def current_version() -> str:
+    """Return a version for the current state, later than any release and any migration."""
+    migrations = [str(entry["version"]) for entry in settings()["_migrations"]]
+    newest = max(map(Version, [*available_releases(), *migrations, "0.0.0"]))
     return f"{newest.major}.{newest.minor}.{newest.micro + 1}"
 
 
-def slipway(folder: Path) -> History:
-    """Every release that there has been, today's tree, and a release that follows it."""
+def build_slipway(folder: Path) -> History:
+    """Build a repository with every release, the current state, and a release after it."""
     template = Template(folder)
-    for version, commit in recorded().items():
+    for version, commit in available_releases().items():
         with tempfile.TemporaryDirectory() as place:
-            template.become(archived(commit, Path(place)))
+            template.copy_from(extract_template(commit, Path(place)))
         template.release(version)
-    template.become(ROOT)
-    template.release(today())
-    tomorrow(template)
+    template.copy_from(ROOT)
+    template.release(current_version())
+    change_template(template)
     template.release(VERSION)
     git(folder, "gc", "--quiet")
-    return History("slipway", folder, (*recorded(), today(), VERSION), {})
+    versions = (*available_releases(), current_version(), VERSION)
+    return History("slipway", folder, versions, renamed={})
 
 
-def little(folder: Path, made: Mapping[str, Files] | None = None) -> History:
-    """The small template, with its five releases, or with others."""
-    made = made or small.releases()
+def build_small(folder: Path, versions: Mapping[str, Files] | None = None) -> History:
+    """Build a repository of the small template, with its five releases or with others."""
+    versions = versions or small.releases()
     template: Template | None = None
-    for version, files in made.items():
+    for version, files in versions.items():
         with tempfile.TemporaryDirectory() as place:
             root = write(Path(place), files)
             template = template or Template(folder, root)
-            template.become(root)
+            template.copy_from(root)
             template.release(version)
     git(folder, "gc", "--quiet")
-    return History("small", folder, tuple(made), small.RENAMED)
+    return History("small", folder, tuple(versions), small.RENAMED)
 
 
-BUILDERS: dict[str, Callable[[Path], History]] = {"small": little, "slipway": slipway}
+BUILDERS: dict[str, Callable[[Path], History]] = {
+    "small": build_small,
+    "slipway": build_slipway,
+}

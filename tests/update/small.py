@@ -1,19 +1,19 @@
-"""A small template with five releases in which everything moves that can move.
+"""A small template with five releases that contain every kind of change.
 
-Each is the one before it, and what a maintainer changed: a file's new text, or its end.
+Each release is the one before it with the changes of a maintainer.
 """
 
 import re
 
-from tests.releases import ENTRY
+from tests.releases import MIGRATION
 from tests.rendering import ROOT
 
 Files = dict[str, str]
 
 YOURS = {"model.py", "notes/today.md"}
-"""What an update never touches."""
+"""The files that an update never touches."""
 RENAMED = {"colour": "palette"}
-"""Questions that have another name now."""
+"""New names of questions by their old names."""
 
 SETTINGS = """\
 _subdirectory: template
@@ -83,8 +83,8 @@ FIRST: Files = {
 }
 
 
-def grown(files: Files) -> Files:
-    """1.1.0: a new question, and another default."""
+def add_question(files: Files) -> Files:
+    """1.1.0: add a question, and change a default."""
     log = "log: {type: str, default: none, choices: [none, file]}\n"
     sheet = "template/{{ '.' if log == 'file' }}/src/log.py"
     readme = files["template/README.md.jinja"]
@@ -98,8 +98,8 @@ def grown(files: Files) -> Files:
     }
 
 
-def renamed(files: Files) -> Files:
-    """1.2.0: a question with another name, and another preset."""
+def rename_question(files: Files) -> Files:
+    """1.2.0: rename a question, and change a preset."""
     word = re.compile(r"\bcolour\b(?=[^{}]*\}\})")
     files = {path: word.sub("palette", text) for path, text in files.items()}
     settings = files["copier.yml"].replace("'small' else", "'tiny' else")
@@ -115,15 +115,17 @@ def renamed(files: Files) -> Files:
     }
 
 
-def moved(files: Files) -> Files:
-    """2.0.0: a file with another name and text, one that is gone, one that is two."""
+def move_files(files: Files) -> Files:
+    """2.0.0: move and change a file, delete one, and split one."""
     files = dict(files)
     settings = files.pop("template/conf.toml.jinja").replace("high = 9", "high = 12")
     del files["template/tools/old.py"]
     app = files["template/src/app.py"]
     cut = app.index("def part_4")
     return files | {
-        "copier.yml": files["copier.yml"].replace("_migrations: []\n", ENTRY % "2.0.0"),
+        "copier.yml": files["copier.yml"].replace(
+            "_migrations: []\n", MIGRATION % "2.0.0"
+        ),
         "hooks/migrate.py": files["hooks/migrate.py"].replace(
             "\n\nif __name__", f"{STEPS}\n\nif __name__"
         ),
@@ -133,8 +135,8 @@ def moved(files: Files) -> Files:
     }
 
 
-def ended(files: Files) -> Files:
-    """2.1.0: texts alone."""
+def change_texts(files: Files) -> Files:
+    """2.1.0: change texts only."""
     readme = files["template/README.md.jinja"]
     sheet = "template/{{ '.' if docs == 'pages' }}/docs/index.md.jinja"
     return files | {
@@ -147,13 +149,15 @@ def ended(files: Files) -> Files:
 
 
 def releases() -> dict[str, Files]:
-    """All of them, the oldest first."""
-    made = {"1.0.0": FIRST}
+    """Return the files of each release, the oldest first."""
+    versions = {"1.0.0": FIRST}
+    files = FIRST
     for version, change in (
-        ("1.1.0", grown),
-        ("1.2.0", renamed),
-        ("2.0.0", moved),
-        ("2.1.0", ended),
+        ("1.1.0", add_question),
+        ("1.2.0", rename_question),
+        ("2.0.0", move_files),
+        ("2.1.0", change_texts),
     ):
-        made[version] = change(list(made.values())[-1])
-    return made
+        files = change(files)
+        versions[version] = files
+    return versions

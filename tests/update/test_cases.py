@@ -1,6 +1,6 @@
-"""Cases, drawn by seed and number: UPDATE_CASES says how many, SEED which.
+"""Run random cases: UPDATE_CASES sets their number, and SEED which they are.
 
-Two at a time, and those alone that are asked for: each names the command that repeats it.
+Two run at a time. Each failure names the command that repeats it.
 """
 
 import multiprocessing
@@ -16,7 +16,7 @@ from plumbum import local
 
 from tests import quick
 from tests.drawn import PROVE, SEED
-from tests.update.cases import Case, run
+from tests.update.cases import Case, run_case
 from tests.update.history import BUILDERS
 
 COUNT = int(os.environ.get("UPDATE_CASES") or (40 if PROVE else 16))
@@ -27,7 +27,7 @@ Running = dict[tuple[str, int], Future[list[str]]]
 
 
 def prepare(environment: dict[str, str]) -> None:
-    """Give a worker this session's git, and files in memory where there is such a place."""
+    """Give a worker this session's git settings, and temporary files in memory if possible."""
     os.environ.update(environment)
     local.env.update(environment)
     tempfile.tempdir = quick.place()
@@ -38,23 +38,23 @@ def running(
     request: pytest.FixtureRequest,
     default_gitconfig: object,
 ) -> Iterator[Running]:
-    """The cases that this session asks for, all of them on their way."""
+    """Start all selected cases, and yield their futures."""
     drawn: list[Any] = [
         item.callspec.params["drawn"]
         for item in request.session.items
         if isinstance(item, pytest.Function) and "running" in item.fixturenames
     ]
-    configured = {n: text for n, text in os.environ.items() if n.startswith("GIT_")}
+    git_settings = {n: text for n, text in os.environ.items() if n.startswith("GIT_")}
     spawn = multiprocessing.get_context("spawn")
     with (
         quick.folder() as folder,
-        ProcessPoolExecutor(WORKERS, spawn, prepare, (configured,)) as pool,
+        ProcessPoolExecutor(WORKERS, spawn, prepare, (git_settings,)) as pool,
     ):
         histories = {
             name: build(Path(folder, name)) for name, build in BUILDERS.items()
         }
         yield {
-            (name, number): pool.submit(run, Case(histories[name], SEED, number))
+            (name, number): pool.submit(run_case, Case(histories[name], SEED, number))
             for name, number in drawn
         }
 

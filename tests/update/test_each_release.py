@@ -1,4 +1,4 @@
-"""A project of each release there has been, with its owner's work in it, reaches today's state."""
+"""A project of each release, with its owner's edits, can be updated to the current state."""
 
 import re
 import shutil
@@ -13,7 +13,7 @@ from tests.checkout import bare_environment
 from tests.drawn import SEED
 from tests.releases import Follower, git
 from tests.rendering import ANSWERS_FILE, ROOT
-from tests.update.history import recorded, slipway
+from tests.update.history import available_releases, build_slipway
 
 light, tmp_path = quick.light, quick.tmp_path
 MINE = "\n# Mine.\n"
@@ -27,28 +27,28 @@ YOURS = (
 )
 
 
-VERSIONS = list(recorded())
+VERSIONS = list(available_releases())
 DRAWN = Random(SEED).choice(VERSIONS) if VERSIONS else ""
 LATER = pytest.mark.prove("each run draws one release, so that it does not grow")
 
 
-def test_the_first_project_is_updated_without_copier_or_uv_of_the_machine(
+def test_a_project_of_the_first_release_is_updated_without_copier_or_uv(
     tmp_path: Path, default_gitconfig: object
 ) -> None:
     page = (ROOT / "docs" / "updating.md").read_text("utf-8")
     (command,) = re.findall("^.* tool run copier update .*$", page, re.MULTILINE)
-    history = slipway(tmp_path / "template")
-    today = history.versions[-2]
+    history = build_slipway(tmp_path / "template")
+    current = history.versions[-2]
     project = Follower(history, tmp_path / "project", VERSIONS[0])
     assert not (project.folder / "tools" / "update.py").exists()
-    # As `make setup` leaves it on a machine without uv.
+    # `make setup` installs uv here on a machine without it.
     fetched = project.folder / ".tools" / "bin" / "uv"
     fetched.parent.mkdir(parents=True)
     fetched.symlink_to(str(shutil.which("uv")))
-    words = ["sh", "-ec", f"{command} --vcs-ref {today}"]
+    words = ["sh", "-ec", f"{command} --vcs-ref {current}"]
     subprocess.run(words, cwd=project.folder, env=bare_environment(), check=True)
     assert not git(project.folder, "ls-files", "--unmerged")
-    assert f"_commit: {today}" in project.read(ANSWERS_FILE)
+    assert f"_commit: {current}" in project.read(ANSWERS_FILE)
     assert (project.folder / "tools" / "update.py").exists()
 
 
@@ -56,11 +56,11 @@ def test_the_first_project_is_updated_without_copier_or_uv_of_the_machine(
     "version",
     [pytest.param(v, marks=[] if v == DRAWN else LATER) for v in VERSIONS],
 )
-def test_a_project_comes_along_with_its_edits(
+def test_an_update_keeps_the_edits(
     version: str, tmp_path: Path, default_gitconfig: object
 ) -> None:
-    history = slipway(tmp_path / "template")
-    today = history.versions[-2]
+    history = build_slipway(tmp_path / "template")
+    current = history.versions[-2]
     project = Follower(history, tmp_path / "project", version)
     for path in (*EDITED, *YOURS):
         project.append(path, MINE)
@@ -68,10 +68,10 @@ def test_a_project_comes_along_with_its_edits(
     (project.folder / "docs" / "guide.md").unlink()
     project.commit("mine")
     before = project.files()
-    project.update(trust=history.crosses(version, today), ref=today)
+    project.update(trust=history.crosses(version, current), ref=current)
     assert not git(project.folder, "ls-files", "--unmerged")
     after = project.files()
-    fresh = Follower(history, tmp_path / "fresh", today).files()
+    fresh = Follower(history, tmp_path / "fresh", current).files()
     assert after.keys() == (fresh.keys() - {"docs/guide.md"}) | {"mine.py"}
     for path in YOURS:
         assert after[path] == before[path]
@@ -79,4 +79,4 @@ def test_a_project_comes_along_with_its_edits(
         assert after[path] == fresh[path] + MINE.encode()
     for path in after.keys() - {*EDITED, *YOURS, "mine.py"}:
         assert after[path] == fresh[path], path
-    assert f"_commit: {today}" in project.read(ANSWERS_FILE)
+    assert f"_commit: {current}" in project.read(ANSWERS_FILE)

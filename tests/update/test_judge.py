@@ -1,4 +1,4 @@
-"""The judge finds each kind of loss; without that, a proof says nothing."""
+"""The judge finds each kind of loss; otherwise the cases would prove nothing."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.rendering import Tree
 from tests.update.judge import Update
-from tests.update.merging import changes, merged
+from tests.update.merging import find_changes, merge
 
 TEXT = b"".join(b"line %d\n" % number for number in range(12))
 MARKED = (
@@ -15,7 +15,7 @@ MARKED = (
 
 
 def update(**result: bytes | None) -> Update:
-    """A right update of a project with each kind of edit; then with other results."""
+    """Return a correct update of a project with each kind of edit, with some results replaced."""
     old: Tree = {
         "clean": TEXT,
         "apart": TEXT,
@@ -52,43 +52,43 @@ def update(**result: bytes | None) -> Update:
         "mine_alone": b"all mine\n",
         "new": b"new of mine\n",
     }
-    made = {path: text for path, text in (right | result).items() if text is not None}
+    files = {p: text for p, text in (right | result).items() if text is not None}
     unmerged = frozenset({"same", "there"})
-    return Update(old, mine, made, fresh, unmerged, lambda path: path == "yours")
+    return Update(old, mine, files, fresh, unmerged, lambda path: path == "yours")
 
 
-def test_an_update_that_is_right_has_no_problems() -> None:
+def test_a_correct_update_has_no_problems() -> None:
     assert list(update().problems()) == []
 
 
 @pytest.mark.parametrize(
-    ("path", "result", "said"),
+    ("path", "result", "message"),
     [
-        ("clean", TEXT, "it is not as a fresh one is"),
-        ("clean", None, "it is not as a fresh one is"),
-        ("apart", TEXT + b"mine\n", "edits that touch nothing did not come through"),
-        ("apart", TEXT, "edits that touch nothing did not come through"),
-        ("apart", None, "it is gone"),
-        ("same", b"line mine\n", "the release's line b'line new' has vanished"),
-        ("same", b"line new\n", "the owner's line b'line mine' has vanished"),
-        ("yours", TEXT + b"\n", "it is yours, and was touched"),
-        ("deleted", TEXT, "it was deleted, and is here again"),
-        ("there", TEXT, "it is not as a fresh one is"),
-        ("there", None, "the owner's line b'mine too' has vanished"),
-        ("mine_alone", TEXT, "the edits are not as they were"),
-        ("new", None, "it is the owner's own, and was touched"),
-        ("stray", b"stray\n", "it is not as a fresh one is"),
+        ("clean", TEXT, "it differs from that of a fresh project"),
+        ("clean", None, "it differs from that of a fresh project"),
+        ("apart", TEXT + b"mine\n", "edits away from the release's changes are lost"),
+        ("apart", TEXT, "edits away from the release's changes are lost"),
+        ("apart", None, "the file is lost"),
+        ("same", b"line mine\n", "the release's line b'line new' is lost"),
+        ("same", b"line new\n", "the owner's line b'line mine' is lost"),
+        ("yours", TEXT + b"\n", "a file of yours was changed"),
+        ("deleted", TEXT, "the deleted file was restored"),
+        ("there", TEXT, "it differs from that of a fresh project"),
+        ("there", None, "the owner's line b'mine too' is lost"),
+        ("mine_alone", TEXT, "the owner's text was changed"),
+        ("new", None, "the owner's own file was changed"),
+        ("stray", b"stray\n", "it differs from that of a fresh project"),
     ],
 )
-def test_each_loss_is_told(path: str, result: bytes | None, said: str) -> None:
-    told = list(update(**{path: result}).problems())
-    assert any(said in line for line in told), told
+def test_each_loss_is_found(path: str, result: bytes | None, message: str) -> None:
+    problems = list(update(**{path: result}).problems())
+    assert any(message in problem for problem in problems), problems
 
 
-def test_a_conflict_that_the_index_does_not_know_is_told() -> None:
+def test_a_conflict_missing_in_the_index_is_found() -> None:
     for unmerged in (frozenset({"same"}), frozenset({"same", "there", "clean"})):
-        told = list(replace(update(), unmerged=unmerged).problems())
-        assert any(line.startswith("marked are") for line in told)
+        problems = list(replace(update(), unmerged=unmerged).problems())
+        assert any(line.startswith("conflict markers in") for line in problems)
 
 
 def test_changes_are_composed_unless_they_touch() -> None:
@@ -97,13 +97,13 @@ def test_changes_are_composed_unless_they_touch() -> None:
         lines = TEXT.splitlines(True)
         mine = b"".join([*lines[:place], b"mine\n", *lines[place:]])
         expected = mine.replace(b"line 5\n", b"line five\n") if together else None
-        assert merged(TEXT, mine, theirs) == expected
+        assert merge(TEXT, mine, theirs) == expected
 
 
-def test_a_change_touches_wherever_it_can_be_seen_to_be() -> None:
+def test_a_change_touches_in_its_whole_ambiguous_range() -> None:
     old, theirs = b"a\n\nb\n\nc\n", b"a\n\nnew\n\nb\n\nc\n"
-    (blank,) = changes(old, theirs)
+    (blank,) = find_changes(old, theirs)
     assert (blank.low, blank.high) == (1, 2)
-    assert merged(old, b"a\nmine\n\nb\n\nc\n", theirs) is None
-    assert merged(old, b"a\n\nmine\nb\n\nc\n", theirs) is None
-    assert merged(old, b"a\n\nb\n\nc\nmine\n", theirs) == theirs + b"mine\n"
+    assert merge(old, b"a\nmine\n\nb\n\nc\n", theirs) is None
+    assert merge(old, b"a\n\nmine\nb\n\nc\n", theirs) is None
+    assert merge(old, b"a\n\nb\n\nc\nmine\n", theirs) == theirs + b"mine\n"

@@ -1,6 +1,6 @@
-"""Every (old file, new file) over all answers, merged with each class of edit.
+"""No merge of an (old file, new file) over all answers loses an edit.
 
-Each run tries a number of them that SEED draws, of every file and with every class of edit; `make prove` tries all.
+Each run tries a random sample of the pairs by SEED, with every file and every kind of edit; `make prove` tries all.
 """
 
 import shutil
@@ -14,36 +14,42 @@ from tests import quick
 from tests.drawn import PROVE, SEED
 from tests.matrix.synthetic import write
 from tests.matrix.template import Template
-from tests.releases import PARTS, git
+from tests.releases import COPIED_PATHS, git
 from tests.releases import Template as Repository
 from tests.rendering import ROOT
-from tests.trees import template as today
+from tests.trees import template as current_template
 from tests.trees import usual
 from tests.update import small
 from tests.update.edits import EDITS
-from tests.update.history import archived, recorded
-from tests.update.pairs import Pair, drawn, merges, pairs, problems
-from tests.update.tomorrow import tomorrow
+from tests.update.history import available_releases, extract_template
+from tests.update.pairs import (
+    Pair,
+    create_merges,
+    draw_pairs,
+    find_pairs,
+    find_problems,
+)
+from tests.update.tomorrow import change_template
 
 tmp_path = quick.tmp_path
-AT_ONCE = 2000
-"""Merges that share a folder."""
+BATCH = 2000
+"""The number of merges that share a folder."""
 
 
-def tried(found: list[Pair]) -> Counter[str]:
-    """How many merges were tried of each class of edit; each has lost nothing."""
+def check_pairs(pairs: list[Pair]) -> Counter[str]:
+    """Fail if a merge loses an edit; return the number of merges by kind of edit."""
     random = Random(SEED)
-    done = list(merges(drawn(found, random), random))
-    for start in range(0, len(done), AT_ONCE):
-        again = f"SEED={SEED} make {'prove' if PROVE else 'test'} ARGS=tests/update/test_pairs.py"
-        assert not problems(done[start : start + AT_ONCE]), again
-    return Counter(merge.edit for merge in done)
+    merges = list(create_merges(draw_pairs(pairs, random), random))
+    for start in range(0, len(merges), BATCH):
+        command = f"SEED={SEED} make {'prove' if PROVE else 'test'} ARGS=tests/update/test_pairs.py"
+        assert not find_problems(merges[start : start + BATCH]), command
+    return Counter(merge.edit for merge in merges)
 
 
 def test_each_run_tries_every_file() -> None:
     narrow = [Pair(f"narrow-{n}", b"a", b"b") for n in range(3)]
     wide = [Pair("wide", b"%d" % n, b"b") for n in range(100)]
-    runs = [drawn([*narrow, *wide], Random(seed), 10) for seed in range(200)]
+    runs = [draw_pairs([*narrow, *wide], Random(seed), 10) for seed in range(200)]
     for run in runs if not PROVE else ():
         assert len(run) == len(set(run)) == 10
         assert set(narrow) < set(run)
@@ -52,43 +58,47 @@ def test_each_run_tries_every_file() -> None:
 
 @pytest.mark.parametrize("step", range(1, len(small.releases())))
 def test_no_pair_of_the_small_template_loses_an_edit(step: int, tmp_path: Path) -> None:
-    made = list(small.releases().items())
-    templates = [Template(write(tmp_path / v, files)) for v, files in made]
+    releases = list(small.releases().items())
+    templates = [Template(write(tmp_path / v, files)) for v, files in releases]
     for old, new in zip(templates, templates[step:], strict=False):
         renamed = {
             before: after
             for before, after in small.RENAMED.items()
             if before in old.questions.names and after in new.questions.names
         }
-        assert tried(list(pairs(old, new, renamed, Random(SEED))))
+        assert check_pairs(list(find_pairs(old, new, renamed, Random(SEED))))
 
 
-def test_no_pair_of_today_and_tomorrow_loses_an_edit(
+def test_no_pair_of_the_current_and_the_next_state_loses_an_edit(
     tmp_path: Path, default_gitconfig: object
 ) -> None:
     repository = Repository(tmp_path / "template")
-    tomorrow(repository)
+    change_template(repository)
     shutil.rmtree(repository.folder / ".git")
     new = usual(repository.folder)
-    found = list(pairs(today(), new, {}, Random(SEED)))
-    paths = {pair.path for pair in found}
+    pairs = list(find_pairs(current_template(), new, {}, Random(SEED)))
+    paths = {pair.path for pair in pairs}
     assert {"README.md", "pyproject.toml", "Makefile", "Dockerfile"} <= paths
-    assert {pair.path for pair in drawn(found, Random(SEED))} == paths
-    assert tried(found).keys() == EDITS.keys()
+    assert {pair.path for pair in draw_pairs(pairs, Random(SEED))} == paths
+    assert check_pairs(pairs).keys() == EDITS.keys()
 
 
-def changed() -> dict[str, str]:
-    """The releases whose template is not today's, and their commits."""
-    known = recorded().items()
+def older_templates() -> dict[str, str]:
+    """Return the commits of the releases whose template differs from the current one."""
+    releases = available_releases().items()
     return {
         version: commit
-        for version, commit in known
-        if git(ROOT, "diff", "--name-only", commit, "--", *PARTS)
+        for version, commit in releases
+        if git(ROOT, "diff", "--name-only", commit, "--", *COPIED_PATHS)
     }
 
 
-def test_no_pair_of_a_release_and_today_loses_an_edit(tmp_path: Path) -> None:
-    found = sorted(changed().items())
-    for version, commit in found if PROVE else Random(SEED).sample(found, found != []):
-        old = usual(archived(commit, tmp_path / version))
-        tried(list(pairs(old, today(), {}, Random(SEED))))
+def test_no_pair_of_a_release_and_the_current_state_loses_an_edit(
+    tmp_path: Path,
+) -> None:
+    older = sorted(older_templates().items())
+    if older and not PROVE:
+        older = [Random(SEED).choice(older)]
+    for version, commit in older:
+        old = usual(extract_template(commit, tmp_path / version))
+        check_pairs(list(find_pairs(old, current_template(), {}, Random(SEED))))

@@ -1,6 +1,6 @@
-"""The ways in which updates of templates are known to lose work, each one tried.
+"""Each known way in which an update of a template can lose work.
 
-Where the defence is `make update`, what is tried is that git shows the harm before it is done.
+Where `make update` prevents the loss, the test shows that git reports it before it happens.
 """
 
 import os
@@ -20,9 +20,9 @@ from tests import quick
 from tests.releases import Follower, Template, git
 from tests.rendering import ANSWERS_FILE, QUESTIONS, render_tree, settings
 from tests.trees import template
-from tests.update.cases import recorded
-from tests.update.history import History, little
-from tests.update.merging import marked
+from tests.update.cases import read_answers
+from tests.update.history import History, build_small
+from tests.update.merging import has_conflict
 from tests.update.small import releases
 
 light, tmp_path = quick.light, quick.tmp_path
@@ -31,31 +31,31 @@ Start = Callable[..., Follower]
 
 @pytest.fixture
 def start(small: History, tmp_path: Path) -> Start:
-    """A project of the small template, of some release."""
+    """A function that starts a project of a release of the small template."""
 
-    def started(version: str, **answers: str) -> Follower:
+    def start_project(version: str, **answers: str) -> Follower:
         return Follower(small, tmp_path / "project", version, **answers)
 
-    return started
+    return start_project
 
 
 @pytest.fixture
 def ours(tmp_path: Path, default_gitconfig: object) -> Template:
-    """This template, with a release, and another that differs in README.md alone."""
-    made = Template(tmp_path / "template")
-    made.keep("README.md", "data/", "docs/", "src/", "notebooks/")
-    made.release("1.0.0")
-    made.replace("template/README.md.jinja", "\n\n", "\n\nA new line.\n\n")
-    made.release("1.1.0")
-    return made
+    """This template with two releases, which differ in README.md only."""
+    template = Template(tmp_path / "template")
+    template.keep("README.md", "data/", "docs/", "src/", "notebooks/")
+    template.release("1.0.0")
+    template.replace("template/README.md.jinja", "\n\n", "\n\nA new line.\n\n")
+    template.release("1.1.0")
+    return template
 
 
 def unmerged(project: Follower) -> list[str]:
     return git(project.folder, "diff", "--name-only", "--diff-filter=U").split()
 
 
-def current(project: Follower, **answers: str) -> None:
-    """Answer anew, and stay at the release."""
+def change_answers(project: Follower, **answers: str) -> None:
+    """Update the answers, and stay at the release."""
     project.update(answers, ref=copier.VcsRef.CURRENT)
 
 
@@ -66,13 +66,15 @@ def test_a_file_that_was_renamed_loses_its_edits(start: Start, tmp_path: Path) -
     project.update(trust=True)
     assert unmerged(project) == ["settings.toml"]
     assert {"# mine", "high = 12"} <= set(project.read("settings.toml").splitlines())
-    # And without a migration the edit is lost, without a word: this test can fail.
-    made = releases()
-    entries = made["2.0.0"]["copier.yml"].partition("_migrations")[0]
+    # Without a migration the edit is lost silently, which shows that this test can fail.
+    versions = releases()
+    entries = versions["2.0.0"]["copier.yml"].partition("_migrations")[0]
     for version in ("2.0.0", "2.1.0"):
-        _, _, rest = made[version]["copier.yml"].partition("\n\n")
-        made[version]["copier.yml"] = f"{entries}_migrations: []\n\n{rest}"
-    bare = Follower(little(tmp_path / "bare", made), tmp_path / "lost", "1.2.0")
+        _, _, rest = versions[version]["copier.yml"].partition("\n\n")
+        versions[version]["copier.yml"] = f"{entries}_migrations: []\n\n{rest}"
+    bare = Follower(
+        build_small(tmp_path / "bare", versions), tmp_path / "lost", "1.2.0"
+    )
     bare.append("conf.toml", "# mine\n")
     bare.commit("mine")
     bare.update()
@@ -91,25 +93,25 @@ def test_a_file_that_was_removed_takes_its_edits_along(start: Start) -> None:
 
 
 def test_a_feature_turned_off_deletes_files_that_were_edited(start: Start) -> None:
-    """Copier's own update does; `git status` says so, and git has them still."""
+    """Copier's own update deletes them; `git status` shows it, and git can restore them."""
     project = start("2.1.0", docs="pages")
     project.append("docs/index.md", "Mine.\n")
     project.commit("mine")
-    current(project, docs="none")
+    change_answers(project, docs="none")
     assert " D docs/index.md" in project.changed()
     git(project.folder, "checkout", "--", "docs/index.md")
     assert project.read("docs/index.md").endswith("Mine.\n")
 
 
 def test_off_and_on_again_forgets_the_answers_that_depend_on_it(start: Start) -> None:
-    # A question that is not put is forgotten: each is, whatever was answered before it.
+    # Copier forgets the answer to a question that it skips, so that no question has a condition.
     assert not [name for name, question in QUESTIONS.items() if "when" in question]
     project = start("2.1.0", docs="pages", log="file", palette="green")
-    before, files = recorded(project), project.files()
+    before, files = read_answers(project), project.files()
     for answer in ("none", "pages"):
-        current(project, docs=answer)
+        change_answers(project, docs=answer)
         project.commit(answer)
-    assert recorded(project) == before
+    assert read_answers(project) == before
     assert project.files() == files
 
 
@@ -118,7 +120,9 @@ def test_a_rendered_file_that_git_ignores_is_destroyed(
 ) -> None:
     project = Follower(ours, tmp_path / "project", "1.0.0")
     tracked = set(git(project.folder, "ls-files").splitlines())
-    assert tracked == project.files().keys(), "a project ignores what it was made with"
+    assert (
+        tracked == project.files().keys()
+    ), "a project ignores files that were rendered"
     for path in (".env", "data/raw.csv", "mlruns/mine.json"):
         (project.folder / path).parent.mkdir(exist_ok=True)
         (project.folder / path).write_text("mine\n")
@@ -139,10 +143,10 @@ def test_a_lock_collides_with_each_release(ours: Template, tmp_path: Path) -> No
 def test_a_new_default_changes_a_project_that_exists(start: Start) -> None:
     project = start("1.0.0")
     project.update(ref="1.1.0")
-    assert recorded(project)["colour"] == "red"
+    assert read_answers(project)["colour"] == "red"
     project.commit("updated")
     project.update(ref="1.2.0")
-    assert recorded(project)["palette"] == "red"
+    assert read_answers(project)["palette"] == "red"
     assert "It is red." in project.read("README.md")
 
 
@@ -159,10 +163,10 @@ def test_a_name_that_is_computed_moves_the_package(
 def test_an_exclusion_that_names_a_new_question_breaks_old_projects(
     tmp_path: Path, default_gitconfig: object
 ) -> None:
-    made = releases()
-    broken = made["1.1.0"]["copier.yml"].replace("/notes/", "/notes/{{ log }}")
-    made["1.1.0"]["copier.yml"] = broken
-    history = little(tmp_path / "broken", made)
+    versions = releases()
+    broken = versions["1.1.0"]["copier.yml"].replace("/notes/", "/notes/{{ log }}")
+    versions["1.1.0"]["copier.yml"] = broken
+    history = build_small(tmp_path / "broken", versions)
     project = Follower(history, tmp_path / "project", "1.0.0")
     with pytest.raises(UndefinedError, match="log"):
         project.update(ref="1.1.0")
@@ -182,12 +186,12 @@ def test_a_conflict_is_a_success_to_copier(start: Start) -> None:
     )
     assert done.returncode == 0
     assert unmerged(project) == ["README.md"]
-    assert marked(project.files()["README.md"])
+    assert has_conflict(project.files()["README.md"])
 
 
 def test_a_file_that_is_new_hides_from_git_diff(start: Start) -> None:
     project = start("1.0.0")
-    current(project)
+    change_answers(project)
     assert not project.changed()
     project.update({"log": "file"}, ref="1.1.0")
     assert "src/log.py" not in git(project.folder, "diff", "--name-only")
@@ -228,7 +232,7 @@ def test_a_formatter_touches_what_the_next_release_changes(
             if path.endswith(".py"):
                 text = content.decode()
                 assert black.format_str(text, mode=mode) == text, path
-    # With other settings it does, and the conflict can be seen.
+    # With other settings it does, but the conflict is visible.
     project = start("1.0.0")
     app = project.read("src/app.py").replace('"""Part 3."""', "'''Part 3.'''")
     (project.folder / "src/app.py").write_text(app, "utf-8")

@@ -1,12 +1,12 @@
-"""A release that follows today's template: much of it changes, some of it moves.
+"""A release after the current template, in which most files change and some move.
 
-Nothing here knows more of the template than the few files that move.
+It depends on the template only by the names of the few files that move.
 """
 
 from pathlib import Path
 
 from tests.manifests import entry
-from tests.releases import Template, emitted
+from tests.releases import Template, emitted_path
 
 VERSION = "99.0.0"
 QUESTION = """\
@@ -33,19 +33,19 @@ def load_test_removed(project: Path) -> None:
 '''
 
 
-def sources(template: Template) -> dict[str, list[Path]]:
-    """The path that each file makes, and those that make it, whatever sheet they are in."""
-    found: dict[str, list[Path]] = {}
+def sources_by_path(template: Template) -> dict[str, list[Path]]:
+    """Return the template's files by the path that they have in a project."""
+    sources: dict[str, list[Path]] = {}
     root = template.folder / "template"
     for file in sorted(path for path in root.rglob("*") if path.is_file()):
-        # The file of answers says nothing of its own.
+        # Copier writes the answers file itself.
         if "_copier_conf" not in file.name:
-            found.setdefault(emitted(file, template.folder), []).append(file)
-    return found
+            sources.setdefault(emitted_path(file, template.folder), []).append(file)
+    return sources
 
 
-def retold(text: str) -> str:
-    """A text with a new line near its start, and other words here and there."""
+def reword(text: str) -> str:
+    """Return the text with a new line near its start, and some other words."""
     text = text.replace("\n\n", "\n\n# What follows is newer.\n\n", 1)
     lines = text.splitlines(keepends=True)
     for number in range(3, len(lines), 11):
@@ -54,31 +54,32 @@ def retold(text: str) -> str:
     return "".join(lines)
 
 
-def tomorrow(template: Template) -> None:
+def change_template(template: Template) -> None:
     """Change the template as its next release might."""
-    known = sources(template)
-    for path, files in known.items():
+    sources = sources_by_path(template)
+    for path, files in sources.items():
         for file in files if entry(path).owner != "yours" else ():
-            file.write_text(retold(file.read_text("utf-8")), "utf-8")
-    asked = f"{QUESTION}_min_copier_version"
-    template.replace("copier.yml", "_min_copier_version", asked)
+            file.write_text(reword(file.read_text("utf-8")), "utf-8")
+    with_question = f"{QUESTION}_min_copier_version"
+    template.replace("copier.yml", "_min_copier_version", with_question)
     template.replace("copier.yml", "default: black", "default: ruff")
     template.replace("copier.yml", "'none' if preset == 'starter' else", "")
     template.write(SHEET, "# {{ project_name }}, for everybody\n\nWelcome.\n")
     template.migrate(VERSION, STEPS)
-    for file in known["docs/guide.md"]:
+    for file in sources["docs/guide.md"]:
         file.rename(file.with_name("handbook.md.jinja"))
-    for file in known["tests/load/locustfile.py"]:
+    for file in sources["tests/load/locustfile.py"]:
         file.unlink()
-    modules = (
-        file for files in known.values() for file in files if "kit" in file.parts
-    )
-    halve(
-        max((m for m in modules if m.suffix == ".py"), key=lambda m: m.stat().st_size)
-    )
+    modules = [
+        file
+        for files in sources.values()
+        for file in files
+        if "kit" in file.parts and file.suffix == ".py"
+    ]
+    split_module(max(modules, key=lambda module: module.stat().st_size))
 
 
-def halve(module: Path) -> None:
+def split_module(module: Path) -> None:
     """Split a module before a function near its middle."""
     text = module.read_text("utf-8")
     place = text.index("\n\n\ndef ", len(text) // 3) + 3

@@ -1,4 +1,4 @@
-"""BentoML: a service that answers each record alone, and one that gathers them."""
+"""BentoML: a service that predicts each record alone, and one that batches records."""
 
 import os
 

@@ -1,7 +1,7 @@
-"""The emitted service with two routes that answer a constant: what its server costs without a model.
+"""The emitted service with two routes that return a constant, to measure its server without a model.
 
-/constant is plain ASGI before the service, in the same uvicorn, started by the same verb. /through
-is a route of the service's own, behind all that each of its requests passes.
+/constant is plain ASGI before the service, in the same uvicorn, started by the same command. /through
+is a route of the service itself, after everything that each of its requests passes.
 """
 
 import importlib
@@ -19,7 +19,7 @@ HEADERS = [
 ]
 START = {"type": "http.response.start", "status": 200, "headers": HEADERS}
 BODY = {"type": "http.response.body", "body": ANSWER}
-configured = uvicorn.Config.__init__
+original_init = uvicorn.Config.__init__
 router = APIRouter()
 
 
@@ -32,8 +32,10 @@ async def through():
     }
 
 
-def before(service):
-    async def called(scope, receive, send):
+def answer_constant_first(service):
+    """Wrap an ASGI application."""
+
+    async def wrapper(scope, receive, send):
         if scope["type"] == "http" and scope["path"] == "/constant":
             while (await receive()).get("more_body"):
                 pass
@@ -42,31 +44,31 @@ def before(service):
         else:
             await service(scope, receive, send)
 
-    return called
+    return wrapper
 
 
-def config(self, service, *arguments, **options):
-    configured(self, before(service), *arguments, **options)
+def patched_init(self, service, *arguments, **options):
+    original_init(self, answer_constant_first(service), *arguments, **options)
 
 
-def module(name):
+def import_serve_module(name):
     return importlib.import_module(f"serving_bench.kit.serve.{name}")
 
 
 def add_route():
-    """As a part of the service where it knows parts, else on its FastAPI application."""
+    """Add the route as a part of the service; in releases without parts, to its FastAPI application."""
     try:
-        front = module("front")
+        front = import_serve_module("front")
     except ModuleNotFoundError:
-        old = module("app")
-        create = old.create_app
+        app_module = import_serve_module("app")
+        create = app_module.create_app
 
-        def created(settings):
+        def create_with_route(settings):
             service = create(settings)
             service.include_router(router)
             return service
 
-        old.create_app = created
+        app_module.create_app = create_with_route
         return
 
     class Constant(front.Part):
@@ -74,10 +76,10 @@ def add_route():
             super().__init__()
             self.router = router
 
-    parts = module("parts")
+    parts = import_serve_module("parts")
     parts.PARTS = (*parts.PARTS, Constant)
 
 
-uvicorn.Config.__init__ = config
+uvicorn.Config.__init__ = patched_init
 add_route()
 app(["serve"])

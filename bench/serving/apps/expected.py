@@ -1,4 +1,4 @@
-"""Print what a fitted estimator says of some records."""
+"""Print the predictions of a fitted estimator for some records, as JSON."""
 
 import json
 import sys

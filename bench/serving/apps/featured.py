@@ -1,4 +1,4 @@
-"""The tutorial with what the emitted service has by default, each the way that is commonly shown."""
+"""The tutorial with the default features of the emitted service, each as tutorials show it."""
 
 import bisect
 import json
@@ -30,19 +30,19 @@ database.execute("PRAGMA journal_mode=WAL")
 database.execute(
     "CREATE TABLE predictions (id TEXT, at REAL, version TEXT, inputs TEXT, output REAL)"
 )
-writing = threading.Lock()
-drift = Counter("drift", "Values seen, by feature and bin", ["feature", "bin"])
-predictions = Counter("predictions", "Predictions, by class", ["label"])
+database_lock = threading.Lock()
+drift = Counter("drift", "Values by feature and bin", ["feature", "bin"])
+predictions = Counter("predictions", "Predictions by class", ["label"])
 
 
 class Json(logging.Formatter):
     def format(self, record):
-        told = {
+        fields = {
             "time": self.formatTime(record),
             "level": record.levelname,
             "message": record.getMessage(),
         }
-        return json.dumps(told | getattr(record, "told", {}))
+        return json.dumps(fields | getattr(record, "fields", {}))
 
 
 handler = logging.StreamHandler()
@@ -64,20 +64,20 @@ class AccessLog(BaseHTTPMiddleware):
     async def dispatch(self, request, call_next):
         began = time.perf_counter()
         response = await call_next(request)
-        told = {
+        fields = {
             "method": request.method,
             "path": request.url.path,
             "status": response.status_code,
         }
-        told |= {
+        fields |= {
             "id": request.state.id,
             "milliseconds": 1000 * (time.perf_counter() - began),
         }
-        log.info("request", extra={"told": told})
+        log.info("request", extra={"fields": fields})
         return response
 
 
-class Safety(BaseHTTPMiddleware):
+class SafeHeaders(BaseHTTPMiddleware):
     async def dispatch(self, request, call_next):
         if int(request.headers.get("Content-Length", 0)) > MOST_BYTES:
             return Response(status_code=413)
@@ -93,7 +93,7 @@ app.state.limiter = Limiter(
     default_limits=["1000000/second"],
 )
 app.add_middleware(SlowAPIMiddleware)
-app.add_middleware(Safety)
+app.add_middleware(SafeHeaders)
 app.add_middleware(AccessLog)
 app.add_middleware(RequestId)
 Instrumentator().instrument(app).expose(app)
@@ -108,17 +108,17 @@ def caller(key: str = Depends(APIKeyHeader(name="X-API-Key"))):
 @app.post("/predict", dependencies=[Depends(caller)])
 def predict(record: Record, request: Request):
     values = record.model_dump()
-    chance = float(model.predict_proba(pd.DataFrame([values]))[0, 1])
+    probability = float(model.predict_proba(pd.DataFrame([values]))[0, 1])
     for name, value in values.items():
         drift.labels(
             name, value if isinstance(value, str) else bisect.bisect(EDGES, value)
         ).inc()
-    predictions.labels(chance >= 0.5).inc()
-    row = (request.state.id, time.time(), "1", record.model_dump_json(), chance)
-    with writing:
+    predictions.labels(probability >= 0.5).inc()
+    row = (request.state.id, time.time(), "1", record.model_dump_json(), probability)
+    with database_lock:
         database.execute("INSERT INTO predictions VALUES (?, ?, ?, ?, ?)", row)
         database.commit()
-    return {"probability": chance, "model_version": "1"}
+    return {"probability": probability, "model_version": "1"}
 
 
 @app.get("/healthz")

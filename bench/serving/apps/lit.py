@@ -1,4 +1,4 @@
-"""LitServe: an API that answers each record alone, and one that gathers them."""
+"""LitServe: an API that predicts each record alone, and one that batches records."""
 
 import os
 import sys
@@ -18,8 +18,8 @@ class Plain(ls.LitAPI):
     def predict(self, record):
         return self.model.predict_proba(pd.DataFrame([record]))[0, 1]
 
-    def encode_response(self, chance):
-        return {"probability": float(chance)}
+    def encode_response(self, probability):
+        return {"probability": float(probability)}
 
 
 class Batched(Plain):
@@ -29,8 +29,8 @@ class Batched(Plain):
     def predict(self, records):
         return self.model.predict_proba(pd.DataFrame(records))[:, 1]
 
-    def unbatch(self, chances):
-        return list(chances)
+    def unbatch(self, probabilities):
+        return list(probabilities)
 
 
 if __name__ == "__main__":

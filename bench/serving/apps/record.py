@@ -1,4 +1,4 @@
-"""One row of the table, as a request holds it."""
+"""One row of the table, as the body of a request."""
 
 from pydantic import BaseModel
 

@@ -1,4 +1,4 @@
-"""Train and promote by the project's own verbs, and keep the fitted estimator for its peers."""
+"""Train and promote by the project's own commands, and save the fitted estimator for its peers."""
 
 import sys
 
@@ -9,12 +9,12 @@ from serving_bench.kit import train
 fit = train.fit
 
 
-def kept(*arguments):
+def fit_and_save(*arguments):
     learned = fit(*arguments)
     joblib.dump(learned.estimator, sys.argv[1])
     return learned
 
 
-train.fit = kept
+train.fit = fit_and_save
 app(["train"], standalone_mode=False)
 app(["promote"])

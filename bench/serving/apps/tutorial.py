@@ -1,4 +1,4 @@
-"""The tutorial: FastAPI, a pydantic model, a data frame of one row, predict_proba."""
+"""A service as tutorials show it: FastAPI, a pydantic model, a data frame of one row, predict_proba."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Score a file as a whole data frame, as is commonly shown."""
+"""Score a file as one data frame, as tutorials show it."""
 
 import sys
 
@@ -7,7 +7,10 @@ import pandas as pd
 
 model, source, output = sys.argv[1:]
 frame = pd.read_parquet(source)
-chances = joblib.load(model).predict_proba(frame)
-frame["probability_no"], frame["probability_yes"] = chances[:, 0], chances[:, 1]
-frame["prediction"] = ["yes" if chance >= 0.5 else "no" for chance in chances[:, 1]]
+probabilities = joblib.load(model).predict_proba(frame)
+frame["probability_no"], frame["probability_yes"] = (
+    probabilities[:, 0],
+    probabilities[:, 1],
+)
+frame["prediction"] = ["yes" if p >= 0.5 else "no" for p in probabilities[:, 1]]
 frame.to_parquet(output)

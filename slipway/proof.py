@@ -8,6 +8,7 @@ from typing import Any
 from slipway.git import git, split_paths
 
 RECORD = ".tools/proof.json"
+LEDGER = "tests/ledger"
 COUNTS = {"MATRIX_SAMPLES": 20, "UPDATE_CASES": 300}
 """The smallest numbers of random cases for a release: those of the nightly workflow, more than `make prove`."""
 SETTINGS = {"PROVE": "1", "REQUIRE_ALL": "1"} | {n: str(c) for n, c in COUNTS.items()}
@@ -15,8 +16,11 @@ SETTINGS = {"PROVE": "1", "REQUIRE_ALL": "1"} | {n: str(c) for n, c in COUNTS.it
 
 
 def committed_tree(checkout: Path) -> str:
-    """Return the id of the committed tree; empty if the work tree differs from it."""
-    if git(checkout, "status", "--porcelain"):
+    """Return the id of the committed tree; empty if other files than the ledger have changed.
+
+    A proof decides all verdicts itself, and writes them to the ledger.
+    """
+    if git(checkout, "status", "--porcelain", "--", ".", f":(exclude){LEDGER}"):
         return ""
     return git(checkout, "rev-parse", "HEAD^{tree}").strip()
 

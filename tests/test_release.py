@@ -218,6 +218,16 @@ def test_the_record_of_a_tree_with_uncommitted_changes_does_not_count(
     )
 
 
+def test_verdicts_that_a_proof_wrote_down_are_no_changes(clone: Path) -> None:
+    committed = proof.committed_tree(clone)
+    assert committed
+    (clone / proof.LEDGER).mkdir(parents=True, exist_ok=True)
+    (clone / proof.LEDGER / "new.txt").write_text("0f 1\n")
+    assert proof.committed_tree(clone) == committed
+    (clone / "tests" / "new.txt").touch()
+    assert not proof.committed_tree(clone)
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

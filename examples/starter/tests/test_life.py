@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from functools import partial
@@ -29,6 +30,8 @@ from fraud_watch.kit.signing import SIGNATURE
 from fraud_watch.kit.store import Champion, Store, open_model
 from fraud_watch.kit.task import answers
 
+PATIENCE = 120
+"""Seconds until a server must serve; a busy machine imports for long."""
 BARE = f"from {cli.__package__} import cli; cli.serve()"
 
 
@@ -58,17 +61,25 @@ def champion(trained: train.Result) -> str:
 def url(champion: str, project: Path) -> Iterator[str]:
     """A real server process on a free port; in the end it must stop cleanly when told to."""
     env = os.environ | {"PORT": "0"}
+    serves = f"version {champion} serves"
     with subprocess.Popen([sys.executable, "-c", BARE], env=env, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
-        said = []
-        for line in server.stderr:
-            said.append(json.loads(line)["message"])
-            if "running on" in said[-1]:
-                break
-        assert f"version {champion} serves" in said
-        yield said[-1].split()[3]
-        server.send_signal(signal.SIGTERM)
-        rest = server.communicate(timeout=20)[1]
+        watchdog = threading.Timer(PATIENCE, server.kill)
+        watchdog.start()
+        try:
+            said: list[str] = []
+            # On a busy machine, the model is opened after the port.
+            while not (serves in said and any("running on" in text for text in said)):
+                line = server.stderr.readline()
+                assert line, f"the server ended, or did not serve within {PATIENCE} s; it said {said}"
+                said.append(json.loads(line)["message"])
+            watchdog.cancel()
+            yield next(text for text in said if "running on" in text).split()[3]
+            server.send_signal(signal.SIGTERM)
+            rest = server.communicate(timeout=20)[1]
+        finally:
+            watchdog.cancel()
+            server.kill()  # after a failure, nothing else would end it
     assert "Finished server process" in rest
     assert server.returncode in (0, -signal.SIGTERM)
 

@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import jwt
-import typer
 from pydantic import Field
 
-from . import UserError
 from .files import append_secret
 from .settings import PROJECT, Environment
 
@@ -30,7 +28,6 @@ LABEL_ROLE = "label"
 OWN = "own"
 
 Role = Literal["predict", "admin"]
-Caller = Annotated[str, typer.Argument(help="Who will call with it.")]
 
 
 class Access(Environment):
@@ -90,20 +87,3 @@ def headers() -> dict[str, str]:
     if not access.jwt_secret or wrong(access):
         return {}
     return {"Authorization": f"Bearer {signed(access, DEVELOPMENT, 'predict', 1)}"}
-
-
-def token(
-    name: Caller,
-    role: Annotated[Role, typer.Option(help="What the caller may do.")] = "predict",
-    days: Annotated[float, typer.Option(min=0.001, max=365, help="How long it holds.")] = 1,
-    labels: Annotated[
-        bool, typer.Option("--labels", help="Let it label predictions that other callers asked for.")
-    ] = False,
-) -> None:
-    """Print a token that JWT_SECRET signs, for a caller."""
-    access = prepare(Access())
-    if access.jwt_keys_url:
-        raise UserError("the issuer at JWT_KEYS_URL makes the tokens: ask there")
-    if why := wrong(access):
-        raise UserError(why)
-    typer.echo(signed(access, name, role, days, labels))

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import jwt
 from jwt import InvalidTokenError
 
-from ..access import Access, may_label_all, prepare, wrong
-from ..settings import PROJECT
-from . import Refusal, documented
-from .front import ASSETS, OPEN, PROBES, Call, Part
-from .issuer import Issuer
-from .repeated import Repeated
+from ...access import Access, headers, may_label_all, prepare, wrong
+from ...settings import PROJECT
+from .. import Refusal, documented
+from ..issuer import Issuer
+from ..part import ASSETS, OPEN, PROBES, Call, Part, Stage
+from ..repeated import Repeated
 
 log = logging.getLogger(__name__)
 ROLES = frozenset({"predict", "admin"})
@@ -43,6 +43,9 @@ def unknown(why: str, error: str = "") -> Refusal:
 
 
 class Auth(Part):
+    stage = Stage.IDENTIFY
+    own_headers = staticmethod(headers)
+
     def __init__(self, access: Access | None = None) -> None:
         self.access = access or Access()
         self.known: OrderedDict[bytes, Known] = OrderedDict()
@@ -127,3 +130,6 @@ class Auth(Part):
             for operation in operations.values() if path not in OPEN | PROBES else ():
                 operation["security"] = [{"token": []}]
                 operation["responses"] |= {str(s): answer for s, answer in documented(401, 403, 503).items()}
+
+
+PART = Auth

@@ -24,9 +24,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from prometheus_client import Counter
 from pydantic import Field
 
-from ..settings import PROJECT, Environment
-from .front import Call, Part
-from .repeated import aside
+from ...settings import PROJECT, Environment
+from ..part import Call, Part, Stage
+from ..repeated import aside
 
 log = logging.getLogger(__name__)
 PARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]([0-9a-f])(?:-.*)?").fullmatch
@@ -70,6 +70,8 @@ class Sender(SpanExporter):
 
 
 class Tracing(Part):
+    stage = Stage.OBSERVE
+
     def __init__(self, own: TraceSettings | None = None) -> None:
         own = own or TraceSettings()
         self.ratio = own.trace_ratio
@@ -122,3 +124,6 @@ class Tracing(Part):
         if call.status >= 500:
             span.set_status(Status(StatusCode.ERROR))
         span.end(end)
+
+
+PART = Tracing

@@ -15,11 +15,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from ..settings import PROJECT, Environment
-from . import limits
-from .front import Call
-from .limits import METRICS, Limits, Rate, too_often
-from .repeated import Repeated
+from ...settings import PROJECT, Environment
+from .. import limits
+from ..limits import METRICS, Limits, Rate, too_often
+from ..part import Call
+from ..repeated import Repeated
 
 log = logging.getLogger(__name__)
 PATIENCE = 0.05
@@ -174,3 +174,6 @@ class SharedLimits(Limits):
             share.until, share.closed = now + LASTS, 0.0 if given else now + wait / 1000
         finally:
             share.asking = None
+
+
+PART = SharedLimits

@@ -75,6 +75,21 @@ def rendered(project: Path) -> dict[str, bytes]:
         return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
 
 
+def in_kit(project: Path, path: str) -> str:
+    """Return the path of a file of the package's kit, relative to the project."""
+    kit = next((project / "src").glob("*/kit"), project / "src" / "package" / "kit")
+    return (kit / path).relative_to(project).as_posix()
+
+
+@before("0.4.0")
+def parts_moved(project: Path) -> None:
+    """Move the service's optional parts to kit/serve/parts/: each is found there."""
+    parts = {name: f"parts/{name}" for name in ("auth.py", "journal.py", "tracing.py")}
+    for old, new in {**parts, "shared.py": "parts/limits.py"}.items():
+        move(project, in_kit(project, f"serve/{old}"), in_kit(project, f"serve/{new}"))
+    keep(project, in_kit(project, "serve/parts.py"))
+
+
 def run(version: str, project: Path) -> None:
     """Run the steps registered for `version`, and print the purpose of each."""
     for step in STEPS[version]:

@@ -1,6 +1,5 @@
 """Every combination of answers, decided: it renders, it is what Copier makes, and it passes each check."""
 
-import ast
 import re
 
 import pytest
@@ -132,21 +131,6 @@ def emitted() -> dict[str, Decision]:
     for found in decisions.values():
         summary.decided(found)
     return decisions
-
-
-def test_verbs_are_taken_away_with_what_they_alone_import() -> None:
-    imports = (
-        "from datetime import datetime\nfrom pathlib import Path\nfrom . import access"
-    )
-    verbs = (
-        "def score(at: datetime) -> Path:\n    ...",
-        "def serve() -> Path:\n    ...",
-    )
-    at_once = "print(access)"
-    source = "\n\n".join([imports, at_once, *verbs]).encode()
-    left = f"from pathlib import Path\n\n{verbs[1]}"
-    assert suite.without(frozenset({"access", "export_log", "score"}), source) == left
-    assert ast.unparse(ast.parse(source)) == suite.without(frozenset(), source)
 
 
 @pytest.mark.parametrize("file", suite.files(template()))

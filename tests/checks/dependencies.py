@@ -25,7 +25,8 @@ CALLED: dict[str, dict[str, str]] = manifests.dependencies("called")
 KEPT: dict[str, str] = manifests.dependencies("kept")
 PACKAGE = ("serve", "fallback", "score", "train")
 SERVED, SCORED = {"", "serve"}, {"", "serve", "score"}
-SERVING, SCORING = ("src/*/cli.py", "src/*/kit/serve/*.py"), ("src/*/kit/batch.py",)
+SERVING = ("src/*/cli.py", "src/*/kit/serve/*.py", "src/*/kit/verbs/*.py")
+SCORING = ("src/*/kit/batch.py",)
 
 
 class Imports(ast.NodeVisitor):

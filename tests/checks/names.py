@@ -128,11 +128,20 @@ def made(project: Project, path: str) -> Iterator[str]:
 
 
 def verbs(source: str) -> set[str]:
-    """The verbs of a Typer application."""
-    own = r"^@app\.command\(\)\ndef (\w+)"
-    others = r"^app\.(?:add_typer\(.*name=|command\()\"(\w+)\""
-    found = re.findall(f"{own}|{others}", source, re.MULTILINE)
-    return {name.replace("_", "-") for names in found for name in names if name}
+    """Return the verbs that a module of kit/verbs/ defines, or the name of its group."""
+    group = re.search(
+        r"^commands = typer\.Typer\(name=\"([\w-]+)\"", source, re.MULTILINE
+    )
+    if group:
+        return {group[1]}
+    functions = re.findall(r"^@commands\.command\(\)\ndef (\w+)", source, re.MULTILINE)
+    return {name.replace("_", "-") for name in functions}
+
+
+def has(project: Project, verb: str) -> bool:
+    """Return whether a module of the project defines a verb."""
+    modules = project.files("src/*/kit/verbs/*.py")
+    return any(project.view(module, defines(verb)) for module in modules)
 
 
 def called(project: Project, path: str) -> Iterator[str]:
@@ -156,11 +165,9 @@ def called(project: Project, path: str) -> Iterator[str]:
                 yield f"uv run {name}: no such file"
         elif not project.view("pyproject.toml", brings(name)):
             yield f"uv run {name}: nothing that is declared brings it"
-    if asked:
-        (source,) = project.files("src/*/cli.py")
-        for word in sorted(asked):
-            if not project.view(source, has_verb(word)):
-                yield f"{script} {word}: no such verb"
+    for word in sorted(asked):
+        if not has(project, word):
+            yield f"{script} {word}: no such verb"
 
 
 # One function for a name, so that two looks for it are the same look.
@@ -175,9 +182,9 @@ def brings(name: str) -> Callable[[bytes], bool]:
 
 
 @cache
-def has_verb(word: str) -> Callable[[bytes], bool]:
-    """Whether a command line has that verb."""
-    return lambda source: word in verbs(source.decode())
+def defines(verb: str) -> Callable[[bytes], bool]:
+    """Return a look at a module: whether it defines a verb."""
+    return lambda source: verb in verbs(source.decode())
 
 
 def settings_named(project: Project, page: str) -> Iterator[str]:
@@ -244,9 +251,8 @@ def pipeline(project: Project, path: str) -> Iterator[str]:
             if not known and not needed.startswith("${"):
                 yield f"stage {name} depends on {needed}, which is not there"
         if file == path:
-            (source,) = project.files("src/*/cli.py")
             verb = shlex.split(stage["cmd"])[1]
-            if verb not in verbs(project.text(source)):
+            if not has(project, verb):
                 yield f"stage {name} calls {verb}: no such verb"
 
 

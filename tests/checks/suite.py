@@ -1,10 +1,9 @@
 """Every emitted test file passes in every project that has it, run once for what it looks at.
 
-What a process looks at that a test starts is not traced. The files that start one are named here; they count as looking at
-all that any process of a project can look at, but for what is taken away before they run.
+What a process looks at that a test starts is not traced. The files that start one are named here. They run without the files
+of options that they may not depend on, and count as looking at all others that any process of a project can look at.
 """
 
-import ast
 import hashlib
 import json
 import subprocess
@@ -20,54 +19,19 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from tests.checks import environment, server
+from tests.checks.budget import budget
 from tests.checks.ledgers import EVERY_RUN, Ledgers
 from tests.checks.style import toml
 from tests.checks.tables import table
-from tests.manifests import PACKAGE
+from tests.manifests import CORE, PACKAGE, manifests
 from tests.matrix.answers import Known
 from tests.matrix.ledger import hashed
 from tests.matrix.runs import Look, decide_by_runs
 from tests.matrix.template import Template
 from tests.matrix.verdicts import Decision, Problems
-from tests.parsers import parsed
 
-# What answers add to the service. It has tests of its own, and a pipeline and the core's life have no use for it.
-PARTS = tuple(
-    f"src/{PACKAGE}/kit/{module}.py"
-    for module in (
-        "export",
-        "serve/auth",
-        "serve/issuer",
-        "serve/journal",
-        "serve/limits",
-        "serve/logdb",
-        "serve/parts",
-        "serve/shared",
-        "serve/tracing",
-    )
-)
-PIPELINE = (".dvc/", ".dvcignore", "data/dvc.yaml", "dvc.yaml")
-BULK = tuple(f"src/{PACKAGE}/kit/{module}.py" for module in ("arrow", "batch"))
-# What starts processes, and what is taken away from it beside all that is UNSEEN.
-STARTS_PROCESSES: dict[str, tuple[str, ...]] = {
-    "tests/test_dvc.py": (*PARTS, *BULK, f"src/{PACKAGE}/kit/access.py"),
-    "tests/test_life.py": (*PARTS, *BULK, *PIPELINE),
-}
-# What a test file does not use of the command line is taken away too; nor would all of it find what it needs.
-COMMANDS = f"src/{PACKAGE}/cli.py"
-VERBS = frozenset(
-    ("_asked", "_champion", "access", "call", "demo", "export_log", "headers")
-    + ("promote", "rollback", "score", "serve", "sign")
-)
-UNUSED = {
-    "tests/test_auth.py": VERBS - {"access", "headers"},
-    "tests/test_bulk.py": VERBS - {"score"},
-    "tests/test_dvc.py": VERBS,
-    "tests/test_life.py": frozenset({"export_log", "score"}),
-    "tests/test_logdb.py": VERBS - {"export_log"},
-    "tests/test_parts.py": VERBS - {"access", "call", "headers", "serve"},
-    "tests/test_signing.py": VERBS - {"sign"},
-}
+# They start processes, which are not traced.
+STARTS_PROCESSES = ("tests/test_dvc.py", "tests/test_life.py")
 # They ask about the repository that the project is in, and read no file of it.
 HARMLESS = {"git"}
 # Read by git, GitHub, an image's build, editors and people: no process of a test opens them.
@@ -97,26 +61,15 @@ def assumed(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def without(unused: frozenset[str], source: bytes) -> str:
-    """A command line that lacks some names, what is done with them at once, and what it imported for them alone."""
-    tree = parsed(source)
-    tree.body = [
-        node
-        for node in tree.body
-        if getattr(node, "name", "") not in unused
-        and not (isinstance(node, ast.Expr) and used(node) & unused)
+def taken_away(file: str) -> tuple[str, ...]:
+    """Return the files of options that a test is not of, and may not depend on."""
+    kept = budget(file) | {CORE}
+    others = [
+        m
+        for m in manifests().values()
+        if m.question not in kept and file not in m.tests
     ]
-    left = used(tree)
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom):
-            node.names = [a for a in node.names if (a.asname or a.name) in left]
-    tree.body = [node for node in tree.body if getattr(node, "names", True)]
-    return ast.unparse(tree)
-
-
-def used(tree: ast.AST) -> set[str]:
-    """The names that it uses."""
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return tuple(found.path for manifest in others for found in manifest.owned())
 
 
 def declares(name: str, pyproject: bytes) -> bool:
@@ -132,9 +85,6 @@ def views(template: Template) -> dict[str, Callable[[bytes], object]]:
     found: dict[str, Callable[[bytes], object]] = {
         "pytest": pytest_settings,
         "assumed": assumed,
-    }
-    found |= {
-        f"content without {file}": partial(without, UNUSED[file]) for file in UNUSED
     }
     return found | {f"declares {name}": partial(declares, name) for name in names}
 
@@ -231,7 +181,7 @@ def execute(
     """Run a test file in the project of some answers."""
     tree = template.tree(known)
     starts = file in STARTS_PROCESSES
-    taken = (*UNSEEN, "tests/test_", *STARTS_PROCESSES.get(file, ()))
+    taken = (*UNSEEN, "tests/test_", *taken_away(file))
     with tempfile.TemporaryDirectory(prefix="slipway-suite-") as folder:
         written = {}
         for path, content in tree.items():
@@ -239,8 +189,6 @@ def execute(
                 continue
             if starts and path.startswith(SHOWN):
                 content = b"Hidden.\n"
-            elif file in UNUSED and path == COMMANDS:
-                content = without(UNUSED[file], content).encode()
             written[path] = content
         answer, output = run(Path(folder), written, file, free)
         if answer is None:
@@ -255,14 +203,7 @@ def execute(
         looks: list[Look] = [("pyproject.toml", "pytest")]
         # What a folder lists is then known from all that counts as read, or was taken away.
         looks += [
-            (
-                path,
-                (
-                    f"content without {file}"
-                    if path == COMMANDS and file in UNUSED
-                    else what
-                ),
-            )
+            (path, what)
             for path, what in answer["looks"]
             if not (starts and what == "listing")
         ]
@@ -275,10 +216,7 @@ def execute(
         if starts:
             left_out = (*taken, *SHOWN, "pyproject.toml")
             others = (p for p in sorted(template.files) if not p.startswith(left_out))
-            looks += [
-                (p, f"content without {file}" if p == COMMANDS else "assumed")
-                for p in others
-            ]
+            looks += [(p, "assumed") for p in others]
         return looks, tuple(problems)
 
 

@@ -11,14 +11,14 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from fraud_watch import cli
 from fraud_watch.kit import UserError, access, files
 from fraud_watch.kit.access import DEVELOPMENT, Access, hashed, load
-from fraud_watch.kit.serve import auth
 from fraud_watch.kit.serve.app import create_app
-from fraud_watch.kit.serve.auth import Auth
-from fraud_watch.kit.serve.front import ASSETS, Call, Part
+from fraud_watch.kit.serve.part import ASSETS, Call, Part
+from fraud_watch.kit.serve.parts import auth
+from fraud_watch.kit.serve.parts.auth import Auth
 from fraud_watch.kit.settings import Settings
+from fraud_watch.kit.verbs.keys import commands
 
 LET_IN = "no model is promoted yet"
 """What a caller is told who is let in: the store is empty here."""
@@ -61,7 +61,7 @@ def service(tmp_path: Path, callers: Callers) -> Iterator[TestClient]:
 
 
 def call(*words: str) -> str:
-    result = CliRunner().invoke(cli.app, list(words))
+    result = CliRunner().invoke(commands, list(words))
     if result.exception:
         raise result.exception
     return result.output.strip()
@@ -98,37 +98,37 @@ def until(service: TestClient, key: str, said: str) -> None:
 def test_keys_are_shown_once_and_kept_as_hashes(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KEYS")
     assert Access().keys.resolve() == keys
-    key = call("keys", "add", "shop")
+    key = call("add", "shop")
     assert len(key) == 43, "256 bits"
     assert key not in keys.read_text()
     assert hashed(key.encode()) in keys.read_text()
-    assert "shop" in call("keys", "list")
+    assert "shop" in call("list")
     with pytest.raises(UserError, match="shop has a key"):
-        call("keys", "add", "shop")
+        call("add", "shop")
     with pytest.raises(UserError, match="is no name"):
-        call("keys", "add", "a shop\n")
-    call("keys", "revoke", "shop")
+        call("add", "a shop\n")
+    call("revoke", "shop")
     with pytest.raises(UserError, match="shop has no key"):
-        call("keys", "revoke", "shop")
+        call("revoke", "shop")
 
 
 def test_the_commands_for_keys_are_listed_and_their_folder_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "revoke" in CliRunner().invoke(cli.app, ["keys"]).output
+    assert "revoke" in CliRunner().invoke(commands, []).output
     monkeypatch.setenv("KEYS", str(tmp_path / "new" / "folder" / "keys.json"))
-    call("keys", "add", "shop")
-    assert "everywhere" in call("keys", "list")
+    call("add", "shop")
+    assert "everywhere" in call("list")
 
 
 def test_several_callers_each_with_a_name_and_without_a_restart(
     service: TestClient, callers: Callers
 ) -> None:
-    first, second = call("keys", "add", "first"), call("keys", "add", "second")
+    first, second = call("add", "first"), call("add", "second")
     until(service, second, LET_IN)
     assert callers.names[-1] == "second"
     assert LET_IN in asked(service, first)
-    call("keys", "revoke", "first")
+    call("revoke", "first")
     until(service, first, "401 The key in X-API-Key is unknown here, or was revoked")
     assert callers.names[-1] == ""
     assert LET_IN in asked(service, second)
@@ -159,28 +159,28 @@ def test_the_documentation_says_what_to_send(service: TestClient) -> None:
 def test_a_key_for_development_is_made_where_there_is_none(keys: Path, service: TestClient) -> None:
     env = Path(".env")
     assert stat.S_IMODE(env.stat().st_mode) == 0o600
-    sent = cli.headers()["X-API-Key"]
+    sent = access.headers()["X-API-Key"]
     assert f"API_KEY={sent}" in env.read_text()
     assert sent not in keys.read_text()
     assert LET_IN in asked(service, sent)
     assert [key.development for key in load(keys).keys] == [True]
     keys.unlink()
-    assert cli.headers()["X-API-Key"] == sent, "the one in .env is taken again"
+    assert access.headers()["X-API-Key"] == sent, "the one in .env is taken again"
     assert keys.exists()
 
 
 def test_this_machine_gets_its_key_where_others_have_theirs_already(keys: Path) -> None:
     access.add(keys, "shop")
-    sent = cli.headers()["X-API-Key"]
+    sent = access.headers()["X-API-Key"]
     assert [key.name for key in load(keys).keys] == ["shop", "development"]
-    assert cli.headers()["X-API-Key"] == sent
+    assert access.headers()["X-API-Key"] == sent
     Path(".env").unlink()
-    assert cli.headers() == {"Content-Type": "application/json"}, "what was shown once is not shown again"
+    assert access.headers() == {}, "what was shown once is not shown again"
 
 
 def test_what_stands_in_env_stays_there() -> None:
     Path(".env").write_text("PORT=9000")
-    key = cli.headers()["X-API-Key"]
+    key = access.headers()["X-API-Key"]
     assert Path(".env").read_text().startswith("PORT=9000\n")
     assert Access().api_key == key
     assert Settings().port == 9000
@@ -190,12 +190,12 @@ def test_elsewhere_no_key_is_made_and_that_for_development_is_refused(
     tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ENVIRONMENT", "production")
-    assert "X-API-Key" not in cli.headers()
+    assert "X-API-Key" not in access.headers()
     with TestClient(create_app(Settings(store=tmp_path / "store"), [Auth()])) as service:
         assert "503" in asked(service, "any")
         assert not keys.exists()
         real = access.add(keys, "shop")
-        assert "X-API-Key" not in cli.headers()
+        assert "X-API-Key" not in access.headers()
         assert [key.name for key in load(keys).keys] == ["shop"]
         development = access.add(keys, "development", development=True)
         until(service, real, LET_IN)
@@ -212,7 +212,7 @@ def test_without_a_good_file_it_lets_nobody_in_and_says_so(tmp_path: Path, keys:
         assert "is damaged" in broken.trouble()
         assert 'part_in_trouble{part="Auth"} 1.0' in service.get("/metrics").text
         keys.unlink()
-        until(service, call("keys", "add", "shop"), LET_IN)
+        until(service, call("add", "shop"), LET_IN)
         assert not broken.trouble()
 
 
@@ -234,7 +234,7 @@ def test_a_key_is_for_everywhere_unless_the_file_says_otherwise(keys: Path) -> N
 
 
 def test_a_file_that_breaks_later_leaves_the_keys_of_before(service: TestClient, keys: Path) -> None:
-    key = call("keys", "add", "shop")
+    key = call("add", "shop")
     until(service, key, LET_IN)
     good = keys.read_text()
     for damaged in ("{", None):
@@ -257,26 +257,26 @@ def test_labelling_for_others_is_a_right_that_early_keys_keep(
     service: TestClient, callers: Callers, keys: Path
 ) -> None:
     given = {name: early(keys, name) for name in ("old", "older")}
-    given |= {"own": call("keys", "add", "own"), "office": call("keys", "add", "office", "--labels")}
+    given |= {"own": call("add", "own"), "office": call("add", "office", "--labels")}
     given["later"] = early(keys, "later")
     for key in given.values():
         until(service, key, LET_IN)
     assert callers.labellers - {""} == {"old", "older", "office", "later"}
-    rows = [[cell.strip() for cell in line.split("│")] for line in call("keys", "list").splitlines()]
+    rows = [[cell.strip() for cell in line.split("│")] for line in call("list").splitlines()]
     whose = {row[1]: row[4] for row in rows if len(row) == 6}
     assert whose == {name: "own" if name in ("own", DEVELOPMENT) else "all" for name in (*given, DEVELOPMENT)}
 
 
 def test_a_right_goes_with_its_key(service: TestClient, callers: Callers, keys: Path) -> None:
-    call("keys", "add", "office", "--labels")
-    call("keys", "add", "clinic", "--labels")
-    call("keys", "revoke", "office")
+    call("add", "office", "--labels")
+    call("add", "clinic", "--labels")
+    call("revoke", "office")
     assert access.may_label(keys) == {key.sha256 for key in load(keys).keys if key.name == "clinic"}
-    until(service, call("keys", "add", "office"), LET_IN)
+    until(service, call("add", "office"), LET_IN)
     assert "office" not in callers.labellers
     early(keys, "old")
-    call("keys", "revoke", "old")
-    until(service, call("keys", "add", "old"), LET_IN)
+    call("revoke", "old")
+    until(service, call("add", "old"), LET_IN)
     assert "old" not in callers.labellers
 
 
@@ -293,7 +293,7 @@ def test_a_key_that_v02_revoked_does_not_regain_its_right(keys: Path) -> None:
 def test_no_key_gains_a_right_by_what_happens_to_the_file(
     service: TestClient, callers: Callers, keys: Path
 ) -> None:
-    own, office = call("keys", "add", "own"), call("keys", "add", "office", "--labels")
+    own, office = call("add", "own"), call("add", "office", "--labels")
     file = access.labels_file(keys)
     good = file.read_text()
     until(service, office, LET_IN)
@@ -312,8 +312,8 @@ def test_no_key_gains_a_right_by_what_happens_to_the_file(
     assert part.keys, "the keys themselves are good"
     assert not part.labellers
     with pytest.raises(UserError, match="is damaged: put a good one back, or remove it and revoke and add"):
-        call("keys", "add", "clinic", "--labels")
-    call("keys", "revoke", "own")
+        call("add", "clinic", "--labels")
+    call("revoke", "own")
     file.unlink()
     part.refresh()
     assert not part.trouble()
@@ -328,7 +328,7 @@ def test_changes_at_the_same_time_take_turns(keys: Path) -> None:
         access.add(keys, name)
     with ThreadPoolExecutor(8) as pool:
         made = [pool.submit(access.add, keys, f"caller-{number}", labels=True) for number in range(8)]
-        made.append(pool.submit(call, "keys", "revoke", "gone"))
+        made.append(pool.submit(call, "revoke", "gone"))
         for done in made:
             done.result()
     expected = {"shop", *(f"caller-{number}" for number in range(8))}

@@ -18,13 +18,13 @@ import pytest
 from conftest import raw_table
 from typer.testing import CliRunner
 
-from fraud_watch import cli
 from fraud_watch.kit import UserError, arrow, batch, table
 from fraud_watch.kit.columns import Column, Columns
 from fraud_watch.kit.predictor import Model
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.store import Store, open_model
 from fraud_watch.kit.table import checked, columns_of
+from fraud_watch.kit.verbs.score import commands
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_the_verb_scores_with_the_champion(
     store.publish("1", published)
     store.promote("1")
     output = tmp_path / "a" / "new folder" / "out.parquet"
-    done = CliRunner().invoke(cli.app, ["score", str(source), str(output)])
+    done = CliRunner().invoke(commands, [str(source), str(output)])
     assert "250 rows scored by version 1" in done.output
     assert set(pd.read_parquet(output)["model_version"].astype(str)) == {"1"}
 

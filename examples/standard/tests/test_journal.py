@@ -23,9 +23,9 @@ from fraud_watch.kit.columns import Column
 from fraud_watch.kit.schema import Schema, Target
 from fraud_watch.kit.serve import Refusal
 from fraud_watch.kit.serve.app import create_app
-from fraud_watch.kit.serve.front import Call, Part
-from fraud_watch.kit.serve.journal import Feedback, Journal, LogSettings, fitting, rows_of
 from fraud_watch.kit.serve.logdb import Database, Label, Logged, Row
+from fraud_watch.kit.serve.part import Call, Part
+from fraud_watch.kit.serve.parts.journal import Feedback, Journal, LogSettings, fitting, rows_of
 from fraud_watch.kit.settings import Settings
 from fraud_watch.kit.store import Store
 from fraud_watch.kit.task import encode
@@ -83,7 +83,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("fraud_watch.kit.serve.journal.time", clock)
+    monkeypatch.setattr("fraud_watch.kit.serve.parts.journal.time", clock)
     return clock
 
 
@@ -290,7 +290,7 @@ def test_what_could_not_be_written_is_counted_at_the_end(
 def test_a_database_that_hangs_is_named(
     service: TestClient, memory: Memory, journal: Journal, schema: Schema, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fraud_watch.kit.serve.journal.SLOW", 0.05)
+    monkeypatch.setattr("fraud_watch.kit.serve.parts.journal.SLOW", 0.05)
     memory.writing.clear()
     service.post("/predict", json=schema.example())
     until(lambda: "nothing could be written" in service.get("/readyz").json()["detail"])
@@ -302,7 +302,7 @@ def test_what_waits_is_written_at_the_end(
     shop: Store, journal: Journal, memory: Memory, schema: Schema, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # However slow the requests are, the writer does not wake before the service stops.
-    monkeypatch.setattr("fraud_watch.kit.serve.journal.TICK", 60)
+    monkeypatch.setattr("fraud_watch.kit.serve.parts.journal.TICK", 60)
     with TestClient(create_app(Settings(store=shop.root), [journal])) as client:
         for _ in range(20):
             client.post("/predict", json=schema.example())
@@ -392,7 +392,7 @@ def test_labels_are_refused_when_too_many_wait_or_nothing_says_what_they_may_be(
         refused = first.post("/feedback", json=body)
         assert (refused.status_code, "No model serves yet" in refused.text) == (503, True)
     with monkeypatch.context() as patch:
-        patch.setattr("fraud_watch.kit.serve.journal.MOST_LABELS", 0)
+        patch.setattr("fraud_watch.kit.serve.parts.journal.MOST_LABELS", 0)
         assert service.post("/feedback", json=body).status_code == 503
     shop.pointer.write_text("{", encoding="utf-8")
     until(lambda: "is damaged" in service.get("/readyz").text)

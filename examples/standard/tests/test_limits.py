@@ -10,8 +10,8 @@ from fastapi.testclient import TestClient
 
 from fraud_watch.kit.serve import Refusal, limits
 from fraud_watch.kit.serve.app import create_app
-from fraud_watch.kit.serve.front import Call
 from fraud_watch.kit.serve.limits import Limits, Rate, too_often
+from fraud_watch.kit.serve.part import Call
 from fraud_watch.kit.settings import Settings
 
 SLOW = Rate(rate_per_second=0.5, rate_burst=3)

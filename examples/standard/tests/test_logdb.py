@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from fraud_watch.cli import app
 from fraud_watch.kit import UserError
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.serve.logdb import FAULTS, INSERT, LABEL, TABLES, Database, Label, Row
+from fraud_watch.kit.verbs.export_log import commands
 
 
 def rows(count: int, at: float = 100.0) -> list[Row]:
@@ -191,11 +191,11 @@ def test_the_verb_writes_what_the_service_logs(
         names(database)
     database.write(rows(3, at=time.time()), [])
     database.close()
-    done = CliRunner().invoke(app, ["export-log", str(output)])
+    done = CliRunner().invoke(commands, [str(output)])
     assert done.exit_code == 0, done.output
     assert "3 predictions" in done.output
     assert output.is_file()
     later = datetime.fromtimestamp(time.time() + 90_000).strftime("%Y-%m-%d")
-    assert "0 predictions" in CliRunner().invoke(app, ["export-log", str(output), "--since", later]).output
-    assert "0 predictions" in CliRunner().invoke(app, ["export-log", str(output), "--labelled"]).output
-    assert isinstance(CliRunner().invoke(app, ["export-log", "out.csv"]).exception, UserError)
+    assert "0 predictions" in CliRunner().invoke(commands, [str(output), "--since", later]).output
+    assert "0 predictions" in CliRunner().invoke(commands, [str(output), "--labelled"]).output
+    assert isinstance(CliRunner().invoke(commands, ["out.csv"]).exception, UserError)

@@ -8,13 +8,12 @@ import uvicorn
 from fastapi.testclient import TestClient
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
-from fraud_watch import cli
 from fraud_watch.kit.predictor import Choice, Manifest, sklearn
 from fraud_watch.kit.schema import Schema
-from fraud_watch.kit.serve import logs
-from fraud_watch.kit.serve.parts import PARTS
+from fraud_watch.kit.serve import logs, parts
 from fraud_watch.kit.settings import Settings
 from fraud_watch.kit.store import Store, write
+from fraud_watch.kit.verbs import service
 
 
 @pytest.fixture
@@ -39,8 +38,8 @@ def test_they_let_the_commands_of_this_machine_through(
     started: list[Any] = []
     monkeypatch.setattr(uvicorn, "run", lambda service, **_: started.append(service))
     monkeypatch.setattr(logs, "start_log", lambda level: None)
-    cli.serve()
-    with TestClient(started[0], headers=cli.headers()) as client:
+    service.serve()
+    with TestClient(started[0], headers=parts.own_headers()) as client:
         answer = client.post("/predict", json=schema.example())
         assert (answer.status_code, answer.json().get("model_version")) == (200, champion), answer.text
         assert client.get("/readyz").status_code == 200
@@ -49,5 +48,22 @@ def test_they_let_the_commands_of_this_machine_through(
     assert TestClient(started[0]).get("/").status_code == 200
 
 
-def test_there_is_one_for_each_answer() -> None:
-    assert len(PARTS) == 3
+PART = """
+from fraud_watch.kit.serve.part import Part, Stage
+
+
+class {name}(Part):
+    stage = Stage.{stage}
+
+
+PART = {name}
+"""
+
+
+def test_parts_see_requests_in_the_order_of_their_stages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, stage in {"First": "OBSERVE", "Second": "IDENTIFY", "Third": "LIMIT"}.items():
+        (tmp_path / f"{name.lower()}.py").write_text(PART.format(name=name, stage=stage))
+    monkeypatch.setattr(parts, "__path__", [str(tmp_path)])
+    assert [part.__name__ for part in parts.part_classes()] == ["Second", "Third", "First"]

@@ -19,8 +19,8 @@ from fastapi import APIRouter
 from fastapi.testclient import TestClient
 
 from fraud_watch.kit.schema import Schema
-from fraud_watch.kit.serve import Refusal, app, bodies, front, logs
-from fraud_watch.kit.serve.front import Call, Part
+from fraud_watch.kit.serve import Refusal, app, bodies, front, live, logs
+from fraud_watch.kit.serve.part import Call, Part
 from fraud_watch.kit.serve.telemetry import Metrics
 from fraud_watch.kit.settings import Settings
 from fraud_watch.kit.store import Store
@@ -114,7 +114,7 @@ def test_the_bound_of_a_body_in_pieces_is_exact(
 def test_a_body_may_hold_as_many_records_as_a_batch(
     shop: Store, schema: Schema, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "BODY_BYTES", 1)
+    monkeypatch.setattr(live, "BODY_BYTES", 1)
     batch = {"records": [schema.example()] * 1_000}
     with TestClient(app.create_app(Settings(store=shop.root))) as client:
         assert client.post("/predict/batch", json=batch).status_code == 200
@@ -393,9 +393,9 @@ def test_a_model_is_quick_by_the_best_of_several_tries(
 ) -> None:
     champion = shop.champion()
     assert champion is not None
-    seconds = best * app.QUICK
+    seconds = best * live.QUICK
     monkeypatch.setattr(timeit, "repeat", lambda call, number, repeat: [9.0, seconds * number])
-    assert app.Serving(champion, shop.open(champion), Metrics()).quick is quick
+    assert live.Serving(champion, shop.open(champion), Metrics()).quick is quick
 
 
 def test_who_comes_while_a_thread_computes_waits_for_the_next_batch(
@@ -403,7 +403,7 @@ def test_who_comes_while_a_thread_computes_waits_for_the_next_batch(
 ) -> None:
     champion = shop.champion()
     assert champion is not None
-    serving = app.Serving(champion, shop.open(champion), Metrics())
+    serving = live.Serving(champion, shop.open(champion), Metrics())
     serving.quick = False
     batches: list[int] = []
     release = threading.Event()
@@ -435,17 +435,17 @@ def test_who_comes_while_a_thread_computes_waits_for_the_next_batch(
 def test_all_who_ask_at_once_are_answered_at_once(
     quick: float, shop: Store, schema: Schema, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "QUICK", quick)
+    monkeypatch.setattr(live, "QUICK", quick)
     batches: list[int] = []
     most = 1_000
-    answers = app.Serving.answers
+    answers = live.Serving.answers
 
-    def counted(self: app.Serving, records: list[Any]) -> list[Any]:
+    def counted(self: live.Serving, records: list[Any]) -> list[Any]:
         batches.append(len(records))
         assert len(records) <= most
         return answers(self, records)
 
-    monkeypatch.setattr(app.Serving, "answers", counted)
+    monkeypatch.setattr(live.Serving, "answers", counted)
     records = schema.records(schema.sample(20, seed=5, missing=0.3))
 
     async def once(record: dict[str, Any]) -> AsyncIterator[bytes]:
@@ -477,7 +477,7 @@ def test_all_who_ask_at_once_are_answered_at_once(
         agree()
         most = 1  # where many at once are too much for the model, each is tried alone
         agree()
-        monkeypatch.setattr(app.Serving, "answers", lambda *_: 1 / 0)
+        monkeypatch.setattr(live.Serving, "answers", lambda *_: 1 / 0)
         assert service.post("/predict", json=records[0]).status_code == 500
 
 

@@ -17,7 +17,8 @@ from fastapi.testclient import TestClient
 
 from fraud_watch.kit.schema import Schema
 from fraud_watch.kit.serve import app, repeated
-from fraud_watch.kit.serve.app import Live, create_app
+from fraud_watch.kit.serve.app import create_app
+from fraud_watch.kit.serve.live import Live
 from fraud_watch.kit.settings import Settings
 from fraud_watch.kit.store import Champion, Store, open_model, sha256
 from fraud_watch.kit.task import answers

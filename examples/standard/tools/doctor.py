@@ -252,7 +252,7 @@ def followed(project: Path, origin: Origin, told: Collection[str]) -> Iterator[F
         owners()
     except ValueError as error:
         if OWNERS not in told:
-            yield finding("missing-file", OWNERS, f"{error}; without it, no other file is compared with the template")
+            yield finding("missing-file", OWNERS, f"{error}, so no file is compared with the template")
         return
     try:
         rendered = render(project, origin)

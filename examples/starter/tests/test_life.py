@@ -20,19 +20,29 @@ from conftest import ROOT
 from IPython.core.interactiveshell import InteractiveShell
 from matplotlib import pyplot
 from mlflow import MlflowException
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from fraud_watch import cli
 from fraud_watch.kit import UserError, train
 from fraud_watch.kit.schema import Schema
+from fraud_watch.kit.serve import parts
 from fraud_watch.kit.settings import Settings
 from fraud_watch.kit.signing import SIGNATURE
 from fraud_watch.kit.store import Champion, Store, open_model
 from fraud_watch.kit.task import answers
+from fraud_watch.kit.verbs import service
 
 PATIENCE = 120
 """Seconds until a server must serve; a busy machine imports for long."""
-BARE = f"from {cli.__package__} import cli; cli.serve()"
+BARE = f"from {cli.__package__}.kit.verbs.service import run_service; run_service(list)"
+"""The service without its optional parts: each of those has tests of its own."""
+
+
+@pytest.fixture(autouse=True)
+def without_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in that process, so in this one."""
+    monkeypatch.setattr(parts, "part_classes", list)
 
 
 def call(*words: str, status: int = 0) -> str:
@@ -44,7 +54,7 @@ def call(*words: str, status: int = 0) -> str:
 
 
 def post(url: str, content: object) -> dict[str, object]:
-    request = urllib.request.Request(url, json.dumps(content).encode(), cli.headers())
+    request = urllib.request.Request(url, json.dumps(content).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=10) as response:
         return json.load(response)  # type: ignore[no-any-return]
 
@@ -86,8 +96,7 @@ def url(champion: str, project: Path) -> Iterator[str]:
 
 def test_every_verb_explains_itself() -> None:
     listing = call("--help")
-    for command in cli.app.registered_commands:
-        name = command.name or command.callback.__name__.replace("_", "-")  # type: ignore[union-attr]
+    for name in get_command(cli.app).commands:  # type: ignore[attr-defined]
         assert name in listing
         assert "Usage" in call(name, "--help")
 
@@ -160,7 +169,7 @@ def test_a_port_that_is_taken_is_named_before_anything_is_printed(
         port = other.getsockname()[1]
         monkeypatch.setenv("PORT", str(port))
         with pytest.raises(SystemExit, match="3"):
-            cli.serve()
+            service.serve()
     printed = capsys.readouterr()
     assert printed.out == ""
     assert f"another program listens on 127.0.0.1:{port}. Stop it, or set PORT to a free port" in printed.err

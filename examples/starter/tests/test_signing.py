@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner, Result
 
-from fraud_watch import cli
 from fraud_watch.kit import UserError, files, registry, store, train
 from fraud_watch.kit.predictor import BrokenModelError
 from fraud_watch.kit.serve.app import create_app
 from fraud_watch.kit.settings import Settings
 from fraud_watch.kit.signing import SIGNATURE, Keys
 from fraud_watch.kit.store import Champion, Store
+from fraud_watch.kit.verbs.release import commands
 
 
 @pytest.fixture
@@ -354,7 +354,7 @@ def replacing(signed: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 
 def sign(*words: str) -> Result:
-    return CliRunner().invoke(cli.app, ["sign", *words])
+    return CliRunner().invoke(commands, ["sign", *words])
 
 
 def test_a_key_is_replaced_as_the_guide_says(replacing: Store, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from locust import HttpUser, between, task
 
-from fraud_watch.cli import headers
 from fraud_watch.kit.schema import Schema
+from fraud_watch.kit.serve.parts import own_headers
 
 SCHEMA = Schema.load(Path(__file__).parents[2] / "schema.yaml")
 RECORDS = SCHEMA.records(SCHEMA.sample(500))
@@ -21,7 +21,7 @@ class Caller(HttpUser):
     wait_time = between(0.0, 0.05)
 
     def on_start(self) -> None:
-        self.client.headers.update(headers())
+        self.client.headers.update(own_headers())
 
     @task(9)
     def one(self) -> None:

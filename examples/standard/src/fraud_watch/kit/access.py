@@ -15,11 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from pydantic import StringConstraints, ValidationError
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from . import UserError
 from .columns import Part
@@ -29,12 +25,9 @@ from .settings import PROJECT, Environment
 HEADER = "X-API-Key"
 DEVELOPMENT = "development"
 ENV = Path(".env")
-verbs = typer.Typer(help="Who may call the service.", no_args_is_help=True)
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
 Hash = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
-Caller = Annotated[str, typer.Argument(help="Whose key it is: letters, digits, and _ . @ -")]
-LABELS = "Let it label predictions that other callers asked for."
 
 
 class Access(Environment):
@@ -179,35 +172,3 @@ def headers() -> dict[str, str]:
             if DEVELOPMENT not in {key.name for key in load(access.keys).keys}:
                 access = with_own_key(access)
     return {HEADER: access.api_key} if access.api_key else {}
-
-
-@verbs.command("add")
-def add_key(name: Caller, labels: Annotated[bool, typer.Option("--labels", help=LABELS)] = False) -> None:
-    """Make a key for a caller. It is shown this once; running services take it within a second."""
-    typer.echo(add(Access().keys, name, labels=labels))
-
-
-@verbs.command("list")
-def list_keys() -> None:
-    """List who has a key, since when, and whose predictions it may label."""
-    path = Access().keys
-    listing, labellers = Table("name", "since", "for", "labels"), may_label(path)
-    for key in load(path).keys:
-        where = DEVELOPMENT if key.development else "everywhere"
-        labels = "all" if key.early or key.sha256 in labellers else "own"
-        listing.add_row(escape(key.name), key.since, where, labels)
-    Console().print(listing)
-
-
-@verbs.command("revoke")
-def revoke_key(name: Caller) -> None:
-    """Refuse a caller's key from now on; running services do within a second."""
-
-    def without(known: tuple[Key, ...]) -> tuple[Key, ...]:
-        kept = tuple(key for key in known if key.name != name)
-        if len(kept) == len(known):
-            raise UserError(f"{name} has no key: `{PROJECT} keys list` shows who has")
-        return kept
-
-    change(Access().keys, without)
-    typer.echo(f"{name} is refused from now on")

@@ -20,8 +20,8 @@ CHUNK = 20_000
 
 def export_log(schema: Schema, output: Path, since: datetime | None, labelled: bool) -> int:
     """Write what was logged from ``since`` on into ``output``; gives the number of rows."""
-    from .serve.journal import LogSettings
     from .serve.logdb import Database
+    from .serve.parts.journal import LogSettings
 
     began = since.replace(tzinfo=UTC).timestamp() if since else 0.0
     return write(schema, Database(LogSettings().log_database).read(began, labelled), output)

@@ -24,3 +24,8 @@ def load(files: Files, manifest: Manifest) -> Engine:
         made = f"{files.folder} was made for the engine {manifest.engine}, which this project has not"
         raise BrokenModelError(f"{made}: train and promote again")
     return restored(files)
+
+
+def needs(folder: Path) -> str:
+    """Return what a service must have installed beyond its own group to open a stored model: nothing more."""
+    return ""

@@ -10,7 +10,7 @@ from starlette.types import Message, Receive
 from . import Refusal
 
 if TYPE_CHECKING:
-    from .front import Call
+    from .part import Call
 
 RATE, SLACK = 5_000, 2.0
 """Bytes per second that a body must come with, once so many seconds are over."""

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from ..settings import Environment
 from . import Refusal, documented
-from .front import PROBES, Call, Part
+from .part import PROBES, Call, Part, Stage
 
 MOST = 10_000
 """Buckets that are kept: of more callers, those that asked last. One that is forgotten starts full."""
@@ -50,6 +50,8 @@ class Limits(Part):
 
     All runs on the event loop, so nothing is locked.
     """
+
+    stage = Stage.LIMIT
 
     def __init__(self, rate: Rate | None = None) -> None:
         self.limit = rate or Rate()

@@ -4,38 +4,24 @@ Predictions are answered here; all other paths are FastAPI's, behind the same ad
 """
 
 import asyncio
-import re
-import secrets
 import time
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
-from fastapi import APIRouter
-from prometheus_client.registry import Collector
 from pydantic import TypeAdapter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..schema import Schema
 from ..settings import Settings
 from . import PROBLEM_JSON, Refusal, refusal
 from .bodies import only_json, read, replayed, too_slow
+from .live import BODY_BYTES, Live, Serving
 from .logs import Requests
-from .repeated import Repeated, aside
+from .part import PROBES, Call, Part
+from .repeated import aside
 from .telemetry import Metrics
 from .turns import Turns, busy
 
-if TYPE_CHECKING:
-    from .app import Live, Serving
-
-OPEN = {"/", "/docs", "/metrics", "/openapi.json"}
-"""Public paths: the documentation of the API, and metrics."""
-ASSETS = "/static-offline-docs/"
-"""Path of the scripts and styles that ``/docs`` loads."""
-PROBES = {"/healthz", "/readyz"}
-"""Paths that need no admission: the platform that probes has no credentials."""
 MOST_HEADERS = 100
-BODY_BYTES = 2_000_000
-"""The limit of a body if neither the settings nor a champion sets one."""
 SWEEP = 0.2
 """Seconds between two checks for requests that take too long."""
 CROWD = 4
@@ -44,9 +30,6 @@ LAST_WORD = 1.0
 """Seconds to send the refusal of a request that took too long."""
 MOST_LINES = 50_000
 """Lines of the access log that may wait to be written: of more, the oldest are dropped."""
-RANDOM_BYTES = 4_096
-"""Drawn at once, for 256 ids."""
-SANE = re.compile(rb"[A-Za-z0-9._:-]{1,64}").fullmatch
 to_json = TypeAdapter(Any).serializer.to_json
 JSON_HEADER = (b"content-type", b"application/json")
 ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
@@ -55,91 +38,11 @@ PAGE = [*ALWAYS, (b"content-security-policy", b"default-src 'self' 'unsafe-inlin
 """The headers of ``/docs``, a page with an inline script."""
 
 
-def random_ids() -> Iterator[str]:
-    """Yield ids of 128 random bits: a caller who cannot see an id cannot guess it either.
-
-    Random bytes are drawn for many ids at once. Each draw is a system call in which other threads take over.
-    """
-    while True:
-        digits = secrets.token_hex(RANDOM_BYTES)
-        yield from (digits[at : at + 32] for at in range(0, len(digits), 32))
-
-
-ids = random_ids()
-
-
-class Call:
-    """One request, as parts see it; ``caller`` and ``version`` are empty until they are known.
-
-    ``labels_all``: whether the caller may label predictions that other callers asked for.
-    ``schema``: that of the model that answers the call, or serves meanwhile; None before the first model.
-    """
-
-    __slots__ = (
-        *("began", "caller", "client", "headers", "id", "labels_all", "method", "overdue"),
-        *("path", "read", "reading", "schema", "size", "status", "task", "turn", "version"),
-    )
-
-    def __init__(self, scope: Scope) -> None:
-        self.began = time.perf_counter()
-        self.method: str = scope["method"]
-        self.path: str = scope["path"]
-        self.client: str = scope["client"][0] if scope.get("client") else ""
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        given = self.headers.get(b"x-request-id")
-        self.id = given.decode() if given and SANE(given) else next(ids)
-        self.caller = self.version = self.turn = ""
-        self.size = self.status = 0
-        self.reading = 0.0
-        self.read = self.overdue = False
-        self.labels_all = True
-        self.schema: Schema | None = None
-        self.task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
-
-
-class Part:
-    """An optional part of the service. A method that is not overridden costs nothing per request."""
-
-    router: APIRouter | None = None
-    """Its own routes, which FastAPI answers."""
-    statuses: tuple[int, ...] = ()
-    """Statuses of its refusals, for the documentation."""
-    collectors: Sequence[Collector] = ()
-    """Its own metrics."""
-    repeated: Sequence[Repeated] = ()
-    """Its background work, from the start to the stop of the service."""
-
-    async def start(self) -> None:
-        """Run before the first request."""
-
-    async def stop(self) -> None:
-        """Run after the last request."""
-
-    def document(self, openapi: dict[str, Any]) -> None:
-        """Describe in the API's documentation what a caller must send, and may receive."""
-
-    async def admit(self, call: Call) -> None:
-        """Let a request pass, or raise ``Refusal``. Probes are not asked."""
-
-    def answered(self, call: Call, body: bytes, answer: bytes) -> None:
-        """Run after a prediction, with the bytes of request and answer."""
-
-    def ended(self, call: Call) -> None:
-        """Run after every request; ``call.status`` is the status of the answer."""
-
-    def trouble(self) -> str:
-        """Describe what is wrong now, for ``/readyz`` and a metric; empty if nothing is."""
-        return ""
-
-    def troubled(self) -> float:
-        return float(bool(self.trouble()))
-
-
 class Front:
     """The service as an ASGI application."""
 
     def __init__(
-        self, app: ASGIApp, live: "Live", settings: Settings, metrics: Metrics, parts: Sequence[Part]
+        self, app: ASGIApp, live: Live, settings: Settings, metrics: Metrics, parts: Sequence[Part]
     ) -> None:
         self.app, self.live, self.settings, self.metrics = app, live, settings, metrics
         self.requests = Requests(maxlen=MOST_LINES)
@@ -209,7 +112,7 @@ class Front:
         record = serving.reader.one(body)
         return to_json(await serving.answer(record))
 
-    def take_up(self, call: Call) -> "Serving":
+    def take_up(self, call: Call) -> Serving:
         """Return the model that answers a call."""
         serving = self.live.now()
         call.version, call.schema = serving.version, serving.model.schema

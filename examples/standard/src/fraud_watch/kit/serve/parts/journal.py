@@ -19,15 +19,15 @@ from fastapi import APIRouter, Depends, Request
 from prometheus_client import Counter, Gauge
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from .. import UserError, task
-from ..reader import no_key_twice
-from ..schema import Schema
-from ..settings import Environment
-from . import FieldError, Refusal, documented, refusal
-from .bodies import only_json, too_large
-from .front import Call, Part
-from .logdb import DEFAULT, FAULTS, Database, Label, Row
-from .repeated import aside
+from ... import UserError, task
+from ...reader import no_key_twice
+from ...schema import Schema
+from ...settings import Environment
+from .. import FieldError, Refusal, documented, refusal
+from ..bodies import only_json, too_large
+from ..logdb import DEFAULT, FAULTS, Database, Label, Row
+from ..part import Call, Part, Stage
+from ..repeated import aside
 
 log = logging.getLogger(__name__)
 TICK = 0.2
@@ -95,6 +95,8 @@ class LogSettings(Environment):
 
 
 class Journal(Part):
+    stage = Stage.RECORD
+
     def __init__(
         self,
         own: LogSettings | None = None,
@@ -277,3 +279,6 @@ def fitting(schema: Schema, label: Any) -> Any:
         errors = [FieldError(field="label", detail=f"Input should be {allowed}")]
         raise Refusal(422, "The label does not fit the schema", "Wrong: label", errors=errors)
     return float(value)
+
+
+PART = Journal

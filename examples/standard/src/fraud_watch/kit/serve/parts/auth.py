@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .. import UserError
-from ..access import DEVELOPMENT, HEADER, Access, Key, hashed, labels_file, load, may_label, prepare
-from ..settings import PROJECT
-from . import Refusal, documented
-from .front import ASSETS, OPEN, PROBES, Call, Part
-from .repeated import Repeated, aside
+from ... import UserError
+from ...access import DEVELOPMENT, HEADER, Access, Key, hashed, headers, labels_file, load, may_label, prepare
+from ...settings import PROJECT
+from .. import Refusal, documented
+from ..part import ASSETS, OPEN, PROBES, Call, Part, Stage
+from ..repeated import Repeated, aside
 
 log = logging.getLogger(__name__)
 RAW = HEADER.lower().encode()
@@ -33,6 +33,9 @@ def stamp(path: Path) -> tuple[int, ...] | None:
 
 
 class Auth(Part):
+    stage = Stage.IDENTIFY
+    own_headers = staticmethod(headers)
+
     def __init__(self, access: Access | None = None) -> None:
         self.access = access or Access()
         self.keys: dict[str, Key] | None = None
@@ -99,3 +102,6 @@ class Auth(Part):
             for operation in operations.values() if path not in OPEN | PROBES else ():
                 operation["security"] = [{"key": []}]
                 operation["responses"] |= {str(s): answer for s, answer in documented(401, 503).items()}
+
+
+PART = Auth

@@ -1,0 +1,5 @@
+"""A limit for each caller in this process."""
+
+from ..limits import Limits
+
+PART = Limits

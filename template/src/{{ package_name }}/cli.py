@@ -1,4 +1,4 @@
-"""The command line: every target of the Makefile, step of CI and stage of a pipeline calls it."""
+"""The command line: targets of the Makefile and stages of pipelines call it."""
 
 import os
 import traceback

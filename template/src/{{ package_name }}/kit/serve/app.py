@@ -63,7 +63,7 @@ async def in_time(what: str, start: Coroutine[Any, Any, None]) -> str:
 def create_app(settings: Settings, parts: Sequence[Part] = ()) -> ASGIApp:
     """The service: FastAPI with the slow routes, and the front before it."""
     metrics = Metrics()
-    live = Live(Store(settings.store, Keys.of(settings)), metrics)
+    live = Live(Store(settings.store, Keys.of(settings)), metrics, parts)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

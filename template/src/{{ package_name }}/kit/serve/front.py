@@ -16,7 +16,7 @@ from . import PROBLEM_JSON, Refusal, refusal
 from .bodies import only_json, read, replayed, too_slow
 from .live import BODY_BYTES, Live, Serving
 from .logs import Requests
-from .part import PROBES, Call, Part
+from .part import PROBES, Batch, Call, Part
 from .repeated import aside
 from .telemetry import Metrics
 from .turns import Turns, busy
@@ -52,7 +52,7 @@ class Front:
         self.paths = {*self.hot}
         """Names of requests in metrics and logs. Any other path is ``other``: a caller could invent many."""
         self.admits = [part.admit for part in parts if type(part).admit is not Part.admit]
-        self.answered = [part.answered for part in parts if type(part).answered is not Part.answered]
+        self.observed = [part.observed for part in parts if type(part).observed is not Part.observed]
         self.ended = [part.ended for part in parts if type(part).ended is not Part.ended]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,10 +66,10 @@ class Front:
             if route:
                 only_json(call.headers)
                 body = await read(call, receive, self.most())
-                answer = await route(call, body)
-                await reply(call, send, 200, answer, JSON_HEADER)
-                for answered in self.answered:
-                    answered(call, body, answer)
+                batch = await route(call, body)
+                await reply(call, send, 200, batch.answer, JSON_HEADER)
+                for observed in self.observed:
+                    observed(batch)
             else:
                 await self.slow(call, scope, receive, send)
         except asyncio.CancelledError:
@@ -106,11 +106,12 @@ class Front:
         serving = self.live.serving
         return self.settings.max_body_bytes or (serving.body_bytes if serving else BODY_BYTES)
 
-    async def one(self, call: Call, body: bytes) -> bytes:
+    async def one(self, call: Call, body: bytes) -> Batch:
         """Predict for one record."""
         serving = self.take_up(call)
         record = serving.reader.one(body)
-        return to_json(await serving.answer(record))
+        answer = await serving.answer(record)
+        return Batch(call, serving.model, serving.version, [record], [answer], body, to_json(answer))
 
     def take_up(self, call: Call) -> Serving:
         """Return the model that answers a call."""
@@ -118,11 +119,13 @@ class Front:
         call.version, call.schema = serving.version, serving.model.schema
         return serving
 
-    async def many(self, call: Call, body: bytes) -> bytes:
+    async def many(self, call: Call, body: bytes) -> Batch:
         """Predict for many records. One wrong record refuses them all; the error has its index."""
         serving = self.take_up(call)
-        answers = await asyncio.to_thread(lambda: serving.answers(serving.reader.many(body)))
-        return to_json({"predictions": answers})
+        records = await asyncio.to_thread(serving.reader.many, body)
+        answers = await asyncio.to_thread(serving.answers, records)
+        answer = to_json({"predictions": answers})
+        return Batch(call, serving.model, serving.version, records, answers, body, answer)
 
     async def slow(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         """Let FastAPI answer, within the same limits and with the same headers."""

@@ -15,6 +15,7 @@ from ..reader import MOST
 from ..settings import PROJECT
 from ..store import Champion, Store
 from . import Refusal
+from .part import Part
 from .repeated import aside
 from .telemetry import Metrics
 
@@ -46,7 +47,6 @@ class Serving:
         began = time.perf_counter()
         answers = self.model.answers(records, self.version)
         self.metrics.predictor.observe(time.perf_counter() - began)
-        self.metrics.predicted.append((self.model, self.version, records, answers))
         return answers
 
     async def answer(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -86,8 +86,8 @@ class Serving:
 class Live:
     """Keeps the model that answers, and changes it when the store's champion changes."""
 
-    def __init__(self, store: Store, metrics: Metrics) -> None:
-        self.store, self.metrics = store, metrics
+    def __init__(self, store: Store, metrics: Metrics, parts: Sequence[Part] = ()) -> None:
+        self.store, self.metrics, self.parts = store, metrics, parts
         self.serving: Serving | None = None
         self.trouble = ""
         self.unsigned = ""
@@ -119,7 +119,9 @@ class Live:
             opened = same and (unchecked or not self.unsigned)
             if champion and not opened:
                 model = self.store.open(champion)
-                self.metrics.loaded(model, champion.version)
+                self.metrics.loaded(champion.version)
+                for part in self.parts:
+                    part.loaded(model, champion.version)
                 self.serving = Serving(champion, model, self.metrics)
                 log.info("version %s serves", champion.version)
             if unchecked and unchecked != self.unsigned:

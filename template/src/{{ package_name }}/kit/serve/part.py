@@ -6,12 +6,13 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter
 from prometheus_client.registry import Collector
 from starlette.types import Scope
 
+from ..predictor import Model
 from ..schema import Schema
 from .repeated import Repeated
 
@@ -68,6 +69,18 @@ class Call:
         self.task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
 
 
+class Batch(NamedTuple):
+    """The predictions of one request that were sent; ``body`` and ``answer`` are its bytes on the wire."""
+
+    call: Call
+    model: Model
+    version: str
+    records: list[dict[str, Any]]
+    answers: list[dict[str, Any]]
+    body: bytes
+    answer: bytes
+
+
 class Stage(IntEnum):
     """The order in which parts see a request."""
 
@@ -111,8 +124,11 @@ class Part:
     async def admit(self, call: Call) -> None:
         """Let a request pass, or raise ``Refusal``. Probes are not asked."""
 
-    def answered(self, call: Call, body: bytes, answer: bytes) -> None:
-        """Run after a prediction, with the bytes of request and answer."""
+    def loaded(self, model: Model, version: str) -> None:
+        """Run after a model was opened, before it serves."""
+
+    def observed(self, batch: Batch) -> None:
+        """Run after predictions were sent."""
 
     def ended(self, call: Call) -> None:
         """Run after every request; ``call.status`` is the status of the answer."""

@@ -13,17 +13,14 @@ from pydantic import Field
 
 from ..settings import Environment
 from . import Refusal, documented
-from .part import PROBES, Call, Part, Stage
+from .part import PROBES, Batch, Call, Part, Stage
 
 MOST = 10_000
 """Buckets that are kept: of more callers, those that asked last. One that is forgotten starts full."""
-BATCH = "/predict/batch"
 METRICS = "/metrics"
 """Not limited: who watches must see most when there is most to do."""
 REFUSED_BYTES = 2_000
 """Bytes of a body that does not fit the schema that cost as much as a record."""
-RECORD = b'"model_version":'
-"""Stands once in each record's answer."""
 
 
 class Rate(Environment):
@@ -79,9 +76,8 @@ class Limits(Part):
             raise too_often((1 - bucket.left) / self.rate)
         bucket.left -= 1
 
-    def answered(self, call: Call, body: bytes, answer: bytes) -> None:
-        if call.path == BATCH:
-            self.charge(call, answer.count(RECORD) - 1)
+    def observed(self, batch: Batch) -> None:
+        self.charge(batch.call, len(batch.answers) - 1)
 
     def ended(self, call: Call) -> None:
         """To refuse a large body takes as long as to answer it."""

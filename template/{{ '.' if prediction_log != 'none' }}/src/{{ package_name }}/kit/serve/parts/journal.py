@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Container, Sized
 from contextlib import suppress
 from functools import partial
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
 from prometheus_client import Counter, Gauge
@@ -26,7 +26,7 @@ from ...settings import Environment
 from .. import FieldError, Refusal, documented, refusal
 from ..bodies import only_json, too_large
 from ..logdb import DEFAULT, FAULTS, Database, Label, Row
-from ..part import Call, Part, Stage
+from ..part import Batch, Call, Part, Stage
 from ..repeated import aside
 
 log = logging.getLogger(__name__)
@@ -143,16 +143,17 @@ class Journal(Part):
         if left := sum(map(len, held)):
             log.error("%d entries of the prediction log could not be written: %s", left, self.fault)
 
-    def answered(self, call: Call, body: bytes, answer: bytes) -> None:
-        size = len(body) + len(answer) + ENTRY
+    def observed(self, batch: Batch) -> None:
+        size = len(batch.body) + len(batch.answer) + ENTRY
         if self.taken - self.freed + size > self.most:
             self.dropped.inc()
             self.lost += 1
             return
         self.taken += size
-        many = call.path == "/predict/batch"
-        schema = cast(Schema, call.schema)  # that of the model which answered
-        self.waiting.append((time.time(), call.id, call.version, call.caller, many, body, answer, schema))
+        call, many = batch.call, batch.call.path == "/predict/batch"
+        # Not the batch itself: its records would take more of the buffer than is counted here.
+        entry = (call.id, batch.version, call.caller, many, batch.body, batch.answer, batch.model.schema)
+        self.waiting.append((time.time(), *entry))
 
     def feedback(
         self, said: Annotated[Feedback, Depends(sent)], call: Annotated[Call, Depends(call_of)]

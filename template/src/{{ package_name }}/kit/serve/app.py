@@ -161,6 +161,8 @@ def add_routes(
     @app.get("/metrics", include_in_schema=False)
     async def exposition() -> Response:
         metrics.count()
+        for part in parts:
+            part.measure()
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     def openapi() -> dict[str, Any]:

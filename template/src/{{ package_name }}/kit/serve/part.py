@@ -133,6 +133,9 @@ class Part:
     def ended(self, call: Call) -> None:
         """Run after every request; ``call.status`` is the status of the answer."""
 
+    def measure(self) -> None:
+        """Run before metrics are shown, to bring the part's own up to date."""
+
     def trouble(self) -> str:
         """Describe what is wrong now, for ``/readyz`` and a metric; empty if nothing is."""
         return ""

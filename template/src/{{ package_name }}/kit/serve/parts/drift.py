@@ -27,7 +27,7 @@ class Drift(Part):
         self.collectors = (self.predictions, self.rows, self.training)
         self.waiting: deque[tuple[Model, str, list[dict[str, Any]], list[dict[str, Any]]]] = deque()
         self.counting = threading.Lock()
-        self.repeated = [Repeated("Counting predictions", EVERY, partial(aside, self.count))]
+        self.repeated = [Repeated("Counting predictions", EVERY, partial(aside, self.measure))]
 
     def loaded(self, model: Model, version: str) -> None:
         """Show how the values were spread in training."""
@@ -39,8 +39,8 @@ class Drift(Part):
     def observed(self, batch: Batch) -> None:
         self.waiting.append((batch.model, batch.version, batch.records, batch.answers))
 
-    def count(self) -> None:
-        """Count what was predicted since the last time, by class or quantile, and the values by their bins."""
+    def measure(self) -> None:
+        """Count what was predicted since the last time: answers by class or quantile, values by bin."""
         with self.counting:
             groups: dict[str, tuple[Model, list[dict[str, Any]], list[Any]]] = {}
             while self.waiting:

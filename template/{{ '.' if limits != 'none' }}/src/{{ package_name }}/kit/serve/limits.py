@@ -77,7 +77,8 @@ class Limits(Part):
         bucket.left -= 1
 
     def observed(self, batch: Batch) -> None:
-        self.charge(batch.call, len(batch.answers) - 1)
+        if len(batch.answers) > 1:
+            self.charge(batch.call, len(batch.answers) - 1)
 
     def ended(self, call: Call) -> None:
         """To refuse a large body takes as long as to answer it."""

@@ -185,7 +185,7 @@ def test_each_module_that_some_combination_has_is_mutated_as_some_project_has_it
         for _, text in versions(whole, path):
             assert (path, text) in held or not mutants(text)
     paths = {fault.short for fault in population(whole)}
-    assert {"kit/plan.py", "kit/serve/shared.py", "kit/learn.py", "data.py"} <= paths
+    assert {"kit/plan.py", "kit/serve/parts/limits.py", "kit/learn.py", "data.py"} <= paths
     assert "model.py" not in paths
 
 
